@@ -81,8 +81,13 @@ class CoreConfig(ConfigPart):
 
     dimensions: Dimensions
     weights: Weights = Field(description="int8 [feature out][feature in][y][x]")
-    biases: Biases = Field(description="int16 [feature out], added at each slow-clock tick")
-    neurons_initial_value: States = Field(description="int16 [feature][y][x], membrane potentials after a reset")
+    biases: Biases = Field(
+        default_factory=lambda: np.zeros(0, np.int16), description="int16 [feature out], added at each slow-clock tick"
+    )
+    neurons_initial_value: States = Field(
+        default_factory=lambda: np.zeros((0, 0, 0), np.int16),
+        description="int16 [feature][y][x], membrane potentials after a reset",
+    )
     threshold_high: int = Field(description="a neuron at or above it spikes")
     threshold_low: int = Field(description="lower bound of the membrane potential")
     return_to_zero: bool = Field(default=False, description="after a spike: 0 instead of subtracting threshold_high")

@@ -41,7 +41,7 @@ def room(*may: str, lazy: tuple[str, ...] = (), never: tuple[str, ...] = IMPORTE
 
 COMPILER = room(
     "chipflow.frontends", "chipflow.ir", "chipflow.passes", "chipflow.allocation", "chipflow.emit", "chipflow.compiler",
-    "chipflow.program", "chipflow.quantization", "chipflow.events", "chipflow.backends.base", "hwconfig", *PYDANTIC,
+    "chipflow.program", "chipflow.program_file", "chipflow.quantization", "chipflow.events", "chipflow.backends.base", "hwconfig", *PYDANTIC,
 )  # fmt: skip
 READER = room("chipflow", "hwconfig", *PYDANTIC, "rich", "tqdm", lazy=("torch", "chipflow.snn", "matplotlib"))
 FRONT_DOOR = room(
@@ -72,6 +72,7 @@ TABLE: dict[str, Row] = {
     "chipflow.backends.samna": room("hwconfig", "chipflow.events", "chipflow.backends", lazy=("samna",)),
     "chipflow.compiler": COMPILER,
     "chipflow.program": COMPILER,
+    "chipflow.program_file": COMPILER,
     "chipflow.report": READER,
     "chipflow.evaluate": READER,
     "chipflow.cli": FRONT_DOOR,

@@ -1,0 +1,80 @@
+"""The protocol of every device, and how one is opened by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+from chipflow.errors import DeviceError
+from chipflow.events.result import RunResult
+from hwconfig import ChipConfig, chip_names
+
+
+@runtime_checkable
+class Runnable(Protocol):
+    """What a device needs of a program: a configuration, where events enter, the slow clock, and the layers' names."""
+
+    @property
+    def config(self) -> ChipConfig:
+        """What is written into the chip."""
+        ...
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """Cores that addressed events enter."""
+        ...
+
+    @property
+    def slow_clock_period_us(self) -> int | None:
+        """Microseconds between two ticks of the slow clock."""
+        ...
+
+    @property
+    def placement(self) -> dict[str, int]:
+        """Layer name -> core."""
+        ...
+
+
+class Device(Protocol):
+    """A chip, real or emulated; a context manager."""
+
+    name: str
+
+    def run(
+        self,
+        program: Runnable | ChipConfig,
+        events: Any,
+        *,
+        monitor: Sequence[str | int] | None = None,
+        duration: int | None = None,
+        timeout: float | None = None,
+    ) -> RunResult:
+        """Resets the chip, sends the events, and returns what the monitored layers answered."""
+        ...
+
+    def close(self) -> None:
+        """Gives the device back; a second call does nothing."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+def open_device(name: str = "emulator") -> Device:
+    """The device of this name.
+
+    Args:
+        name: "emulator" (the program's chip), or "emulator:" and a chip's name.
+
+    Raises:
+        DeviceError: no such device; the message lists those there are.
+    """
+    kind, _, chip = name.partition(":")
+    if kind != "emulator" or (chip and chip not in chip_names()):
+        known = ["emulator", *(f"emulator:{chip_name}" for chip_name in chip_names())]
+        raise DeviceError(f"unknown device {name!r}: known are {', '.join(known)}; boards are not supported by this version")
+    from chipflow.backends.emulated import EmulatedDevice
+
+    return EmulatedDevice(chip or None)

@@ -1,0 +1,110 @@
+"""A device without a chip: the emulator behind the protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from chipflow.backends.base import Runnable
+from chipflow.emulator import Emulator
+from chipflow.errors import DeviceError
+from chipflow.events.result import RunResult
+from hwconfig import ChipConfig, get_chip
+
+OnOutside = Literal["error", "drop"]
+
+
+class EmulatedDevice:
+    """Runs programs on the emulator.
+
+    Args:
+        chip: the only chip whose programs it accepts; None accepts any.
+    """
+
+    def __init__(self, chip: str | None = None) -> None:
+        self.name = "emulator" if chip is None else f"emulator:{chip}"
+        self._chip = None if chip is None else get_chip(chip)
+        self._open = True
+        self._last: tuple[Any, Emulator] | None = None
+
+    def run(
+        self,
+        program: Runnable | ChipConfig,
+        events: Any,
+        *,
+        monitor: Sequence[str | int] | None = None,
+        duration: int | None = None,
+        timeout: float | None = None,
+        strict: bool = True,
+        on_outside: OnOutside = "error",
+    ) -> RunResult:
+        """Resets, runs, and returns spikes, states and counters.
+
+        Args:
+            program: a program, or a bare configuration.
+            events: structured array with x, y, t, p (t in microseconds, ascending; p the polarity or feature).
+            monitor: layer names or core ids to report; by default those that the configuration monitors.
+            duration: microseconds from 0 to run; by default up to the last event.
+            timeout: seconds allowed; the emulator always finishes, so that only running out of it is an error.
+            strict, on_outside: see `Emulator`.
+
+        Raises:
+            DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist.
+            EventError: events that cannot be used, refused before the run.
+            StrictModeError: a state left its range.
+        """
+        if not self._open:
+            raise DeviceError(f"{self.name} is closed: open it again with open_device({self.name!r})")
+        config = _config(program)
+        if self._chip is not None and config.chip != self._chip:
+            raise DeviceError(f"the program is for {config.chip.name}, the device is {self.name}: compile for {self._chip.name}")
+        names = {} if isinstance(program, ChipConfig) else {core: name for name, core in program.placement.items()}
+        start = time.monotonic()
+        result = self._emulator(program, _monitored(config, monitor, names), strict, on_outside).run(events, duration=duration)
+        if timeout is not None and time.monotonic() - start > timeout:
+            raise DeviceError(
+                f"the run took {time.monotonic() - start:.1f} s, allowed were {timeout} s: allow more, or send fewer events"
+            )
+        return replace(result, names=names)
+
+    def _emulator(self, program: Runnable | ChipConfig, config: ChipConfig, strict: bool, on_outside: OnOutside) -> Emulator:
+        """A fresh emulator, or the last one after a reset when nothing changed."""
+        entries, period = (None, None) if isinstance(program, ChipConfig) else (program.entries, program.slow_clock_period_us)
+        key = (config, entries, period, strict, on_outside)
+        if self._last is not None and self._last[0] == key:
+            self._last[1].reset()
+        else:
+            made = Emulator(config, entries=entries, slow_clock_period_us=period, strict=strict, on_outside=on_outside)
+            self._last = (key, made)
+        return self._last[1]
+
+    def close(self) -> None:
+        """Gives the device back."""
+        self._open = False
+        self._last = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _config(program: Runnable | ChipConfig) -> ChipConfig:
+    return program if isinstance(program, ChipConfig) else program.config
+
+
+def _monitored(config: ChipConfig, monitor: Sequence[str | int] | None, names: dict[int, str]) -> ChipConfig:
+    """The configuration with exactly these layers monitored."""
+    if monitor is None:
+        return config
+    known = {name: core for core, name in names.items()} | {core: core for core in config.active_cores}
+    unknown = [layer for layer in monitor if layer not in known]
+    if unknown:
+        raise DeviceError(f"cannot monitor {unknown[0]!r}: layers are {', '.join(map(repr, known))}")
+    chosen = {known[layer] for layer in monitor}
+    cores = {i: core.with_changes(monitor_enable=i in chosen) for i, core in config.cnn_layers.items()}
+    return config.with_changes(cnn_layers=cores)

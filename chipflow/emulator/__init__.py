@@ -1,0 +1,6 @@
+"""The emulator: what a chip would do with a configuration and a stream of events, bit for bit (the chip model)."""
+
+from chipflow.emulator.emulator import Emulator
+from chipflow.emulator.reference import ReferenceEmulator
+
+__all__ = ["Emulator", "ReferenceEmulator"]

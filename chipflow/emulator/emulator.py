@@ -1,0 +1,260 @@
+"""The fast emulator: whole streams, core by core, for every network whose cores have at most one source."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chipflow.emulator import kernels, streams
+from chipflow.emulator.core import Core, CoreMemory
+from chipflow.emulator.inputs import Block, InputRules, OnOutside, blocks, checked_duration, checked_options, checked_period
+from chipflow.emulator.kernels import Items
+from chipflow.emulator.network import Network, build_network, refuse_merges
+from chipflow.emulator.outcome import Outcome, checked_states
+from chipflow.errors import EmulatorError
+from chipflow.events.array import EVENT_DTYPE, EventArray
+from chipflow.events.result import CoreCounters, RunResult
+from hwconfig.config import ChipConfig
+
+BLOCK = 1 << 16
+
+
+@dataclass
+class _Run:
+    """A run under way: its clock, and what it has counted and reported so far."""
+
+    outcome: Outcome
+    start: dict[int, npt.NDArray[np.int64]]
+    last_t: int = 0
+    ticks: int = 0
+    index: int = 0
+    fed: bool = False
+    spikes: dict[int, list[Items]] = field(default_factory=dict[int, list[Items]])
+
+    def copied(self) -> _Run:
+        """Independent of later feeding; arrays, which are never changed, are shared."""
+        spikes = {core: list(parts) for core, parts in self.spikes.items()}
+        return _Run(copy.deepcopy(self.outcome), self.start, self.last_t, self.ticks, self.index, self.fed, spikes)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that an emulator remembers; made by `Emulator.snapshot`."""
+
+    config: ChipConfig
+    cores: dict[int, CoreMemory]
+    run: _Run | None
+
+
+class Emulator:
+    """Runs a configuration as the chip does, bit for bit as the chip model says.
+
+    Args:
+        config: the configuration; refused if it breaks a design rule.
+        entries: cores that events without a layer enter, in order; None: the only core without a source.
+        slow_clock_period_us: period of the clock whose ticks add the biases; None: no clock.
+        strict: raise StrictModeError when a state is clipped at the end of its int16 range, instead of only counting it.
+        on_outside: what to do with input events outside the input map of the core they enter: "error" refuses them before
+            the run, "drop" drops and counts them.
+        order: "depth_first", the chip's.
+
+    Raises:
+        DesignRuleError: the configuration breaks design rules.
+        UnsupportedConfigError: it uses what this emulator does not model: merging streams, sensor, event filter, readout block.
+        EmulatorError: entries or options that make no sense.
+    """
+
+    def __init__(
+        self,
+        config: ChipConfig,
+        *,
+        entries: Sequence[int] | None = None,
+        slow_clock_period_us: int | None = None,
+        strict: bool = True,
+        on_outside: OnOutside = "error",
+        order: str = "depth_first",
+    ) -> None:
+        checked_options(on_outside, order)
+        self.config = config
+        self._network: Network = build_network(config, entries)
+        refuse_merges(self._network)
+        self._rules = InputRules(config, self._network, checked_period(config, slow_clock_period_us), on_outside)
+        self._cores = {core: Core(config, core, strict=strict) for core in self._network.order}
+        self._run: _Run | None = None
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """Cores that events without a layer enter, in order."""
+        return self._network.entries
+
+    def run(self, events: Any, *, duration: int | None = None) -> RunResult:
+        """One run from time 0, continuing from the states as they are.
+
+        Args:
+            events: structured array x, y, t, p, and perhaps layer; t ascending, in microseconds.
+            duration: clock ticks go on up to this time, in microseconds; None: up to the last event.
+
+        Raises:
+            EventError: events that are refused, before anything has changed.
+            StrictModeError: states are as before the run.
+        """
+        if self._run is not None:
+            raise EmulatorError("a fed run is under way: call finish() or reset() before run()")
+        duration = checked_duration(duration, 0)
+        array = self._rules.check(events, duration=duration)
+        before = self.snapshot()
+        try:
+            self._feed(array)
+            return self._finish(duration)
+        except BaseException:
+            self.restore(before)
+            raise
+
+    def feed(self, events: Any) -> None:
+        """The next chunk of a run; the first chunk starts it at time 0. `finish` gives its result.
+
+        Raises:
+            EventError: events that are refused; StrictModeError. Both leave everything as before this chunk.
+        """
+        run = self._run
+        array = self._rules.check(events, after=run.last_t if run else 0, first=run is None or not run.fed)
+        before = self.snapshot()
+        try:
+            self._feed(array)
+        except BaseException:
+            self.restore(before)
+            raise
+
+    def finish(self, duration: int | None = None) -> RunResult:
+        """End the fed run, with clock ticks up to `duration` (microseconds from 0), and report it as `run` does."""
+        checked = checked_duration(duration, self._run.last_t if self._run else 0)
+        before = self.snapshot()
+        try:
+            return self._finish(checked)
+        except BaseException:
+            self.restore(before)
+            raise
+
+    def state(self, core: int) -> npt.NDArray[np.int16]:
+        """A copy of a core's membrane potentials, int16 [feature, y, x]."""
+        return self._core(core).read()
+
+    def set_state(self, core: int, array: npt.ArrayLike) -> None:
+        """Write a core's membrane potentials, integers [feature, y, x] in the int16 range.
+
+        Raises:
+            EmulatorError: unknown core, wrong shape or dtype, values out of range.
+        """
+        target = self._core(core)
+        target.write(checked_states(array, target.shape, core))
+
+    def reset(self) -> None:
+        """Initial states, decimators at zero; a run under way is forgotten."""
+        self._run = None
+        for core in self._cores.values():
+            core.reset()
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all that the emulator remembers, a run under way included."""
+        run = self._run.copied() if self._run else None
+        return Snapshot(self.config, {core: machine.save() for core, machine in self._cores.items()}, run)
+
+    def restore(self, s: Snapshot) -> None:
+        """Back to a snapshot of an emulator of the same configuration.
+
+        Raises:
+            EmulatorError: the snapshot is of another configuration.
+        """
+        if s.config is not self.config and s.config != self.config:
+            raise EmulatorError("the snapshot was taken with another configuration")
+        self._run = s.run.copied() if s.run else None
+        for core, memory in s.cores.items():
+            self._cores[core].restore(memory)
+
+    def _core(self, core: int) -> Core:
+        if core not in self._cores:
+            raise EmulatorError(f"core {core} is not configured; configured are {list(self.config.active_cores)}")
+        return self._cores[core]
+
+    def _begin(self) -> _Run:
+        if self._run is None:
+            monitored = [core for core in self._network.order if self.config.core(core).monitor_enable]
+            start = {core: machine.totals.copy() for core, machine in self._cores.items()}
+            self._run = _Run(Outcome(self.config, self._network), start, spikes={core: [] for core in monitored})
+        return self._run
+
+    def _feed(self, events: EventArray) -> None:
+        run = self._begin()
+        if not events.size:
+            return
+        run.fed = True
+        run.outcome.sent += len(events)
+        run.last_t = int(events["t"][-1])
+        self._advance(run, events, run.last_t)
+
+    def _finish(self, duration: int | None) -> RunResult:
+        run = self._begin()
+        if duration is not None:
+            self._advance(run, np.empty(0, EVENT_DTYPE), duration)
+        counted = {core: machine.totals - run.start[core] for core, machine in self._cores.items()}
+        counters = {core: _counters(totals, run.outcome.arrivals[core]) for core, totals in counted.items()}
+        handled = {core: int(totals[kernels.HANDLED]) for core, totals in counted.items()}
+        states = {core: machine.read() for core, machine in self._cores.items()}
+        result = run.outcome.result(streams.reported(run.spikes), counters, handled, states, duration)
+        self._run = None
+        return result
+
+    def _advance(self, run: _Run, events: EventArray, end: int) -> None:
+        """Handle events and the ticks up to `end`."""
+        period = self._rules.period
+        for block in blocks(events["t"], period, run.ticks, run.index, end, BLOCK):
+            self._advance_block(run, events[block.lo : block.hi], block)
+            run.ticks += len(block.tick_times)
+            run.index += block.hi - block.lo + len(block.tick_times)
+
+    def _advance_block(self, run: _Run, events: EventArray, block: Block) -> None:
+        """Core by core, in the order in which they act at a tick: all sources of a core come before it."""
+        ranks = max(len(self._network.entries), 1)
+        addressed = dict(self._rules.addressed(events)) if events.size else {}
+        inbox: dict[int, Items] = {}
+        for number, core in self._cores.items():
+            pieces = [inbox.pop(number)] if number in inbox else []
+            if number in addressed:
+                mine = addressed[number]
+                rank = self._network.entries.index(number) if number in self._network.entries else 0
+                keys = block.event_index[mine] * ranks + rank
+                pieces.append(streams.addressed_items(events[mine], keys, core.input_shape, run.outcome.arrivals[number]))
+            if core.config.leak_enable and len(block.tick_times):
+                pieces.append(streams.tick_items(block.tick_times, block.tick_index * ranks))
+            spikes = core.process(streams.merge(pieces))
+            self._send(run, number, spikes, inbox)
+
+    def _send(self, run: _Run, core: int, spikes: Items, inbox: dict[int, Items]) -> None:
+        if core in run.spikes and spikes.f.size:
+            run.spikes[core].append(spikes)
+        for route in self._network.routes[core]:
+            if route.target in self._cores:
+                target = self._cores[route.target]
+                inbox[route.target] = streams.deliver(spikes, route, target.input_shape, run.outcome.arrivals[route.target])
+            else:
+                run.outcome.dropped_at_readout += spikes.f.size
+
+
+def _counters(totals: npt.NDArray[np.int64], arrivals: streams.Arrivals) -> CoreCounters:
+    return CoreCounters(
+        events_in=arrivals.events_in,
+        dropped_outside=arrivals.outside,
+        dropped_remainder=arrivals.remainder,
+        synops=int(totals[kernels.SYNOPS]),
+        updates=int(totals[kernels.UPDATES]),
+        leak_updates=int(totals[kernels.LEAK_UPDATES]),
+        spikes=int(totals[kernels.SPIKES]),
+        spikes_out=int(totals[kernels.SPIKES_OUT]),
+        lower_clamped=int(totals[kernels.LOWER]),
+        upper_clamped=int(totals[kernels.UPPER]),
+    )

@@ -1,0 +1,135 @@
+"""What a run reports, the same from the emulator and from a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from chipflow.errors import EventError
+from chipflow.events.array import EventArray, events_to_raster
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class CoreCounters:
+    """What one core did during a run.
+
+    Attributes:
+        events_in: events that arrived, dropped ones included.
+        dropped_outside: of these, outside the core's input map.
+        dropped_remainder: of these, from the incomplete rows and columns at the edge of a pooled map.
+        synops: taps inside the map, zero weights included.
+        updates: taps with a non-zero weight.
+        leak_updates: neurons updated by clock ticks.
+        spikes: before the decimator.
+        spikes_out: after the decimator.
+        lower_clamped: updates whose result was raised to the lower bound.
+        upper_clamped: updates whose result was cut at the largest state.
+    """
+
+    events_in: int = 0
+    dropped_outside: int = 0
+    dropped_remainder: int = 0
+    synops: int = 0
+    updates: int = 0
+    leak_updates: int = 0
+    spikes: int = 0
+    spikes_out: int = 0
+    lower_clamped: int = 0
+    upper_clamped: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Events that arrived and were dropped."""
+        return self.dropped_outside + self.dropped_remainder
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """Where the events of a run went.
+
+    Attributes:
+        sent: input events.
+        received: reported events.
+        late: reported after the run's end (a board only).
+        lost: known to be missing (a board only).
+        dropped: dropped on the way to a core or to the readout block.
+        dropped_at_readout: of these, sent to the readout block while it was disabled.
+    """
+
+    sent: int = 0
+    received: int = 0
+    late: int = 0
+    lost: int = 0
+    dropped: int = 0
+    dropped_at_readout: int = 0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Events, counters and states of one run.
+
+    Attributes:
+        events: reported spikes with fields x, y, t, p, layer; by t, then layer in the order of the network.
+        counters: per core id.
+        states: per core id, int16 [feature, y, x], after the run.
+        accounting: totals.
+        monitored: ids of the monitored cores, in the order of the network.
+        shapes: per core id, (features, y, x) of its neuron map.
+        names: per core id, the user's layer name; where known, layers can be given by it.
+        duration: in microseconds; None: the run ended with its last event.
+    """
+
+    events: EventArray
+    counters: Mapping[int, CoreCounters]
+    states: Mapping[int, npt.NDArray[np.int16]]
+    accounting: Accounting
+    monitored: tuple[int, ...] = ()
+    shapes: Mapping[int, Shape] = field(default_factory=dict[int, Shape])
+    names: Mapping[int, str] = field(default_factory=dict[int, str])
+    duration: int | None = None
+
+    def with_names(self, names: Mapping[int, str]) -> RunResult:
+        """The same result, in which layers are also known by these names."""
+        return replace(self, names=dict(names))
+
+    def core_of(self, layer: int | str | None = None) -> int:
+        """The monitored core that a layer name, a core id, or None (the last monitored core) means.
+
+        Raises:
+            EventError: unknown or not monitored.
+        """
+        known = ", ".join(f"{core} ({self.names[core]})" if core in self.names else str(core) for core in self.monitored)
+        if layer is None:
+            if not self.monitored:
+                raise EventError("no layer is monitored, so no spikes were reported: set monitor_enable on a core")
+            return self.monitored[-1]
+        core = next((core for core, name in self.names.items() if name == layer), layer)
+        if not isinstance(core, str) and core in self.monitored:
+            return int(core)
+        raise EventError(f"layer {layer!r} is not monitored; monitored layers are: {known or 'none'}")
+
+    def counts(self, layer: int | str | None = None) -> npt.NDArray[np.int64]:
+        """Spikes of every neuron of a monitored layer, int64 [feature, y, x]; None: the last monitored layer."""
+        core = self.core_of(layer)
+        mine = self.events[self.events["layer"] == core]
+        shape = self.shapes[core]
+        flat = np.ravel_multi_index((mine["p"], mine["y"], mine["x"]), shape)
+        return np.bincount(flat, minlength=int(np.prod(shape))).astype(np.int64).reshape(shape)
+
+    def prediction(self, layer: int | str | None = None) -> int:
+        """The feature with most spikes, the lowest of equals."""
+        return int(np.argmax(self.counts(layer).sum(axis=(1, 2))))
+
+    def raster(self, dt_us: int = 1000, layer: int | str | None = None) -> npt.NDArray[np.int32]:
+        """Spikes of a monitored layer in steps of `dt_us`, int32 [time, feature, y, x]."""
+        core = self.core_of(layer)
+        mine = self.events[self.events["layer"] == core]
+        end = int(mine["t"][-1]) // dt_us + 1 if mine.size else 0
+        if self.duration is not None:
+            end = max(end, -(-self.duration // dt_us))
+        return events_to_raster(mine, self.shapes[core], dt_us, end * dt_us)

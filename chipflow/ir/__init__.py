@@ -1,0 +1,1 @@
+"""The graph of a network, from the user's layers down to what one core does."""

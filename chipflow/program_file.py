@@ -1,0 +1,115 @@
+"""The program file: one JSON document that holds the configuration's document, the graph and the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chipflow.errors import ChipflowError, ProgramFileError
+from chipflow.ir import nodes
+from chipflow.ir.graph import Graph
+from chipflow.quantization import LayerScale
+from hwconfig.arrays import decode_array, encode_array
+from hwconfig.files import canonical_hash, check_head, parse, read_document, stale_message, to_document
+
+if TYPE_CHECKING:
+    from chipflow.program import Program
+
+FORMAT = "chipflow-program"
+SCHEMA_VERSION = 1
+NODE_KINDS = {
+    kind.__name__: kind for kind in (nodes.Input, nodes.Conv2d, nodes.Iaf, nodes.SumPool2d)
+}  # all that a quantised graph has
+
+
+def to_json(program: Program) -> str:
+    """The file's text."""
+    contents = _contents(program)
+    head = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "hash": canonical_hash(contents)}
+    return json.dumps(head | _encoded(contents) | {"config": to_document(program.config)}, indent=1) + "\n"
+
+
+def from_json(text: str) -> tuple[Program, str]:
+    """The program in a file's text, and how its hashes are stale ("" where they are not).
+
+    Raises:
+        ConfigFileError, ProgramFileError: truncated, foreign, of a newer version, or with wrong fields.
+    """
+    document = parse(text, "program")
+    check_head(document, FORMAT, SCHEMA_VERSION)
+    if not isinstance(document.get("config"), dict):
+        raise ProgramFileError("the program file has no configuration")
+    config, stated = read_document(document["config"])
+    try:
+        program = _build(document, config)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        detail = str(error) if isinstance(error, ChipflowError) else f"{type(error).__name__}: {error}"
+        raise ProgramFileError(f"not a valid program file: {detail}") from None
+    if stated != config.hash:
+        return program, stale_message(stated, config.hash)
+    actual = canonical_hash(_contents(program))
+    return program, "" if document.get("hash") == actual else f"the program's records were edited by hand: their hash is {actual}"
+
+
+def _contents(program: Program) -> dict[str, Any]:
+    """All but the configuration, arrays as arrays."""
+    return {
+        "layers": [asdict(layer) for layer in program.layers],
+        "entries": list(program.entries),
+        "slow_clock_period_us": program.slow_clock_period_us,
+        "graph": {
+            "nodes": [_node_fields(node) for node in program.graph.nodes],
+            "edges": [list(edge) for edge in program.graph.edges],
+        },
+    }
+
+
+def _node_fields(node: nodes.Node) -> dict[str, Any]:
+    return {"kind": type(node).__name__} | {field.name: getattr(node, field.name) for field in fields(node)}
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return encode_array(value)
+    if isinstance(value, Mapping):
+        return {key: _encoded(item) for key, item in value.items()}
+    return [_encoded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _build(document: Mapping[str, Any], config: Any) -> Program:
+    from chipflow.program import Program
+
+    period = document["slow_clock_period_us"]
+    return Program(
+        config=config,
+        graph=_graph(document["graph"]),
+        layers=tuple(_record(layer) for layer in document["layers"]),
+        entries=tuple(int(core) for core in document["entries"]),
+        slow_clock_period_us=None if period is None else int(period),
+    )
+
+
+def _record(layer: Mapping[str, Any]) -> Any:
+    from chipflow.program import LayerRecord
+
+    scale = LayerScale(**{**layer["quantization"], "notes": tuple(layer["quantization"]["notes"])})
+    return LayerRecord(**{**layer, "quantization": scale})
+
+
+def _graph(document: Mapping[str, Any]) -> Graph:
+    return Graph([_node(dict(fields_)) for fields_ in document["nodes"]], [(a, b) for a, b in document["edges"]])
+
+
+def _node(document: dict[str, Any]) -> nodes.Node:
+    kind = NODE_KINDS[document.pop("kind")]
+    return kind(**{name: _decoded(value) for name, value in document.items()})
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return decode_array(value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,184 @@
+r"""Balancing a converted network with activations seen on calibration data.
+
+Let a_l be the activations of ReLU layer l of the analog model, lambda_l their maximum (Diehl et al. 2015, "Fast-classifying,
+high-accuracy spiking deep networks through weight and threshold balancing") or a percentile of the positive ones (Rueckauer
+et al. 2017, "Conversion of continuous-valued deep networks to efficient event-driven networks for image classification"),
+and theta the threshold asked for. With s_0 = 1 for the input and s_l = theta * lambda_l, both ways make the rate of every
+neuron r_l = a_l / s_l, and give the same spikes:
+
+- weights:     W_l <- W_l * theta * s_(l-1) / s_l,   b_l <- b_l * theta / s_l,   threshold_l = theta
+- thresholds:  W_l as they are,                      b_l <- b_l / s_(l-1),       threshold_l = s_l / s_(l-1)
+
+With theta = 1 these are the papers' W_l * lambda_(l-1) / lambda_l, b_l / lambda_l. The lower bound scales with the threshold.
+
+Between two neuron layers values are multiples of the analog ones: they enter as a / s_(l-1) and leave times o = theta / s_l
+(weights) or 1 / s_(l-1) (thresholds). A layer y = W x + b whose input is scaled by i is exact with W * o / i and b * o; a batch
+normalisation with gamma * o / i, mean * i, beta * o. So the first of several affine layers takes the factor and the others only
+scale their biases. Pooling and flattening are linear without constants and need nothing. A layer that follows the last neurons
+keeps the analog output (weights), or gives it divided by s_L (thresholds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chipflow.errors import UnsupportedModelError
+from chipflow.snn.neurons import IAF, SumPool2d
+from chipflow.snn.trace import Trace, run_traced
+
+Balance = Literal["weights", "thresholds"]
+
+CHUNK = 128
+"""Samples that run through the analog model at a time."""
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+PLAIN = (
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AvgPool3d,
+    nn.AdaptiveAvgPool2d,
+    nn.MaxPool2d,
+    SumPool2d,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.Identity,
+)
+"""Layers through which a common positive factor passes unchanged (in evaluation mode)."""
+
+
+def measure(model: nn.Module, batch: Tensor, percentile: float, names: set[str]) -> tuple[Trace, dict[str, float]]:
+    """lambda of every layer in `names`: the percentile of its positive outputs on `batch` [N, ...], 0 where there is none.
+
+    `model` is in evaluation mode.
+    """
+    seen: dict[str, list[np.ndarray]] = {name: [] for name in names}
+
+    def observe(name: str, output: Tensor) -> None:
+        if name in seen:
+            positive = output[output > 0].cpu().numpy()
+            if percentile >= 100.0:
+                positive = positive.max(initial=0.0, keepdims=True)
+            seen[name].append(positive)
+
+    trace = Trace()
+    for index, chunk in enumerate(batch.split(CHUNK)):
+        now = run_traced(model, chunk, observe)
+        trace = now if index == 0 else trace
+    return trace, {name: _percentile(parts, percentile) for name, parts in sorted(seen.items())}
+
+
+def _percentile(parts: list[np.ndarray], percentile: float) -> float:
+    values = np.concatenate(parts) if parts else np.empty(0)
+    return float(np.percentile(values, percentile)) if values.size else 0.0
+
+
+def check_chain(model: nn.Module, trace: Trace, neurons: set[str]) -> None:
+    """Refuse what cannot be balanced exactly.
+
+    Raises:
+        UnsupportedModelError: for layers that run twice, branches, functions between the layers, and unknown layers.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    twice = [name for name in trace.order if trace.calls[name] > 1]
+    unknown = [
+        f"'{name}' ({type(modules[name]).__name__})"
+        for name in trace.order
+        if name not in neurons and not isinstance(modules[name], (*WEIGHTED, *NORMS, *PLAIN))
+    ]
+    problems = []
+    if twice:
+        problems.append("layers that run more than once: " + ", ".join(f"'{name}'" for name in twice))
+    if trace.broken is not None:
+        problems.append(f"'{trace.broken}' does not take the output of the layer that ran before it")
+    if unknown:
+        problems.append("layers without a known rule: " + ", ".join(unknown))
+    if problems:
+        raise UnsupportedModelError(
+            "calibration needs a sequential chain of known layers, but there are " + "; ".join(problems)
+            + ". Convert without calibration, or write the model as a chain of Conv, Linear, BatchNorm, pooling and ReLU modules."
+        )  # fmt: skip
+
+
+def apply_balance(
+    modules: Mapping[str, nn.Module], order: list[str], lambdas: Mapping[str, float], balance: Balance, threshold: float
+) -> dict[str, float]:
+    """Scale weights and thresholds of the spiking copy in place.
+
+    Args:
+        modules: the spiking copy's modules by the names in `order`.
+        order: leaf names as they run.
+        lambdas: of every neuron layer.
+        balance: "weights" or "thresholds".
+        threshold: theta.
+
+    Returns:
+        s_l by layer name.
+
+    Raises:
+        UnsupportedModelError: for a layer that was never active.
+    """
+    dead = [name for name in order if name in lambdas and not lambdas[name] > 0]
+    if dead:
+        names = ", ".join(f"'{name}'" for name in dead)
+        raise UnsupportedModelError(
+            f"Never active on the calibration data: {names}. Zero activations cannot be scaled; give other data, or train again."
+        )
+    scales: dict[str, float] = {}
+    scale, group = 1.0, list[nn.Module]()
+    for name in order:
+        module = modules[name]
+        if not isinstance(module, IAF):
+            group.append(module)
+            continue
+        scales[name] = threshold * lambdas[name]
+        wanted = threshold / scales[name] if balance == "weights" else 1 / scale
+        _set_threshold(module, _scale_group(group, 1 / scale, wanted) * scales[name], threshold)
+        scale, group = scales[name], []
+    _scale_group(group, 1 / scale, 1.0 if balance == "weights" else 1 / scale)
+    return scales
+
+
+def _scale_group(group: list[nn.Module], entering: float, leaving: float) -> float:
+    """Make a chain of layers, whose input is `entering` times the analog one, give `leaving` times the analog output.
+
+    Returns what it gives in the end: `entering` if there is no layer with weights in it.
+    """
+    factor = entering
+    for module in group:
+        if isinstance(module, (*WEIGHTED, *NORMS)):
+            _scale_affine(module, factor, leaving)
+            factor = leaving
+    return factor
+
+
+def _scale_affine(module: nn.Module, i: float, o: float) -> None:
+    with torch.no_grad():
+        if isinstance(module, NORMS):
+            if module.running_mean is None:
+                raise UnsupportedModelError(
+                    f"{module}: calibration needs the statistics of training, and this layer keeps none "
+                    "(track_running_stats=False)."
+                )
+            if module.weight is None:
+                module.affine = True
+                module.weight = nn.Parameter(torch.ones_like(module.running_mean))
+                module.bias = nn.Parameter(torch.zeros_like(module.running_mean))
+            module.running_mean.mul_(i)
+        assert isinstance(module, (*WEIGHTED, *NORMS))
+        module.weight.mul_(o / i)
+        if module.bias is not None:
+            module.bias.mul_(o)
+
+
+def _set_threshold(neuron: IAF, threshold: float, before: float) -> None:
+    neuron.threshold.fill_(threshold)
+    if neuron.min_v_mem is not None:
+        neuron.min_v_mem.mul_(threshold / before)

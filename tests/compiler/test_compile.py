@@ -1,0 +1,120 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from chipflow import Program, compile, from_model
+from chipflow.errors import CompileError, MappingError, ProgramFileError, UnsupportedModelError
+from chipflow.frontends.torch_fx import load
+from chipflow.ir.interpret import interpret
+from chipflow.passes.fold_batchnorm import FoldBatchNorm
+from chipflow.passes.lower_linear import LowerLinear
+from chipflow.passes.lower_pooling import LowerPooling
+from hwconfig import synthetic_chip
+from tests.compiler.networks import mnist_cnn, small_cnn
+
+
+def test_the_mnist_network_lands_on_legal_cores():
+    snn = from_model(mnist_cnn(), input_shape=(1, 28, 28), add_spiking_output=True)
+    program = compile(snn, chip="speck2f")
+    assert program.config.violations().ok
+    assert set(program.placement) == {"0", "3", "6", "10", "12"}
+    assert {program.placement["6"], program.placement["10"]} == {5, 6}
+    assert compile(snn, chip="speck2f") == program
+    for row in program.memory_rows():
+        assert row["kernel"][0] <= row["kernel"][1]
+        assert row["layer"] in program.summary()
+
+
+def test_save_and_load_give_an_equal_program(tmp_path):
+    program = compile(small_cnn(bias=True), input_shape=(2, 8, 8))
+    program.save(tmp_path / "a.chipflow")
+    assert Program.load(tmp_path / "a.chipflow") == program
+    assert program.slow_clock_period_us == 1000
+
+
+@pytest.mark.parametrize("cut", [0, 10, 1000, -3])
+def test_truncated_program_files_are_refused(tmp_path, cut):
+    path = tmp_path / "a.chipflow"
+    compile(small_cnn(), input_shape=(2, 8, 8)).save(path)
+    path.write_text(path.read_text()[:cut])
+    with pytest.raises(ProgramFileError, match="truncated"):
+        Program.load(path)
+
+
+@pytest.mark.parametrize("edit", [("config", "cnn_layers", "4", "threshold_high"), ("layers", 0, "core"), ("entries",)])
+def test_edited_program_files_are_refused(tmp_path, edit):
+    path = tmp_path / "a.chipflow"
+    compile(small_cnn(), input_shape=(2, 8, 8), layer2core_map={"0.0": 4}).save(path)
+    document = json.loads(path.read_text())
+    part = document
+    for key in edit[:-1]:
+        part = part[key]
+    part[edit[-1]] = [3] if edit == ("entries",) else part[edit[-1]] + 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(ProgramFileError, match="edited by hand"):
+        Program.load(path)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_every_pass_keeps_what_the_network_computes(bias):
+    snn = from_model(small_cnn(bias), input_shape=(2, 8, 8), add_spiking_output=True)
+    raster = np.random.default_rng(0).integers(0, 4, (20, 2, 8, 8))
+    snn.reset_states()
+    with torch.no_grad():
+        expected = snn.double()(torch.from_numpy(raster)[None].double())[0].numpy()
+    graph = load(snn, None)
+    assert expected.sum() > 0
+    for step in (lambda graph: graph, FoldBatchNorm(), LowerPooling(), LowerLinear()):
+        graph = step(graph)
+        out = interpret(graph, raster)[graph.names[-1]]
+        np.testing.assert_allclose(out.reshape(expected.shape), expected, rtol=1e-5)
+
+
+def test_all_refusals_at_once_with_what_to_use_instead():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, groups=1, dilation=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3), nn.Sigmoid())
+    with pytest.raises(UnsupportedModelError) as caught:
+        compile(model, input_shape=(1, 12, 12))
+    text = str(caught.value)
+    for part in ("'0'", "dilation", "'2'", "AvgPool2d", "'4'", "ReLU"):
+        assert part in text
+
+
+def test_functions_and_branches_are_refused_by_name():
+    class Branch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.r = nn.Conv2d(1, 1, 3, padding=1), nn.ReLU()
+
+        def forward(self, x):
+            return self.r(self.a(x)) + x
+
+    with pytest.raises(UnsupportedModelError, match="add"):
+        compile(Branch(), input_shape=(1, 8, 8))
+
+
+def test_limits_name_the_layer():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=3), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 20 * 20, 4))
+    with pytest.raises(CompileError) as caught:
+        compile(model, input_shape=(1, 60, 60))
+    assert "layer '0'" in str(caught.value)
+    assert "layer '3'" in str(caught.value)
+
+
+def test_mapping_error_has_the_table_and_the_competing_layers():
+    chip = synthetic_chip([(65536, 65536, 1024), (64, 64, 0), (64, 64, 0)])
+    with pytest.raises(MappingError) as caught:
+        compile(small_cnn(), chip, (2, 8, 8))
+    text = str(caught.value)
+    for part in ("compete for", "'0.0'", "'1.2'", "kernel", "> 64"):
+        assert part in text
+
+
+def test_pins():
+    program = compile(small_cnn(), input_shape=(2, 8, 8), layer2core_map={"1.5": 8})
+    assert program.placement["1.5"] == 8
+    for wrong in ({"nowhere": 1}, {"1.5": 11}, {"1.5": 3, "1.2": 3}):
+        with pytest.raises(MappingError, match="layer2core_map"):
+            compile(small_cnn(), input_shape=(2, 8, 8), layer2core_map=wrong)

@@ -1,0 +1,164 @@
+"""Calibration: rates converge to activations / lambda, and both ways give the same spikes."""
+
+import pytest
+import torch
+from torch import nn
+
+from chipflow.errors import ChipflowError, UnsupportedModelError
+from chipflow.snn import IAF, bernoulli, from_model
+
+
+def network(seed=0):
+    """Batch normalisation, biases, pooling, and two affine layers in a row; double precision."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2), nn.BatchNorm2d(6, affine=False),
+        nn.Conv2d(6, 8, 3), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten(),
+        nn.Linear(32, 20), nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 5),
+    ).double()  # fmt: skip
+    for _ in range(3):
+        model(torch.rand(50, 1, 10, 10, dtype=torch.float64) * 2)
+    with torch.no_grad():
+        model[1].weight.uniform_(0.5, 3.0)
+        model[1].bias.uniform_(-0.5, 0.5)
+        model[-1].bias += 0.3
+    return model
+
+
+def images(n=40):
+    return torch.rand(n, 1, 10, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+
+
+def activations(model, x):
+    """ReLU outputs and the rectified output of the analog model."""
+    seen = []
+    handles = [m.register_forward_hook(lambda _m, _a, out: seen.append(out.clone())) for m in model if isinstance(m, nn.ReLU)]
+    with torch.no_grad():
+        seen.append(model.eval()(x).relu())
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+def run(snn, x, steps):
+    """Spike rasters of every neuron layer for constant input x."""
+    seen = []
+    layers = [m for m in snn.spiking_model.modules() if isinstance(m, IAF)]
+    handles = [m.register_forward_hook(lambda m, _a, out: seen.append(out.unflatten(0, (-1, m.num_timesteps)))) for m in layers]
+    with torch.no_grad():
+        snn(x[:, None].expand(-1, steps, *x.shape[1:]))
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+@pytest.mark.parametrize("threshold", [1.0, 1.5])
+@pytest.mark.parametrize("balance", ["weights", "thresholds"])
+def test_rates_converge_to_activations(balance, threshold):
+    model, x = network(), images()
+    snn = from_model(model, calibration=x, add_spiking_output=True, balance=balance, percentile=100.0, threshold=threshold,
+                     min_v_mem=None)  # fmt: skip
+    rates = [raster.mean(1) for raster in run(snn, x[:8], 3000)]
+    lambdas = [a.max().item() for a in activations(model, x)]
+    assert list(snn.scales) == ["2", "6", "11", "spike_output"]
+    for scale, expected in zip(snn.scales.values(), lambdas, strict=True):
+        assert scale == pytest.approx(threshold * expected)
+    for rate, scale, activation in zip(rates, snn.scales.values(), activations(model, x[:8]), strict=True):
+        torch.testing.assert_close(rate, activation / scale, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize(("threshold", "low"), [(1.0, "-threshold"), (1.5, -0.5), (1.0, None)])
+def test_both_ways_give_identical_spikes(threshold, low):
+    x = images()
+    options = {"calibration": x, "add_spiking_output": True, "threshold": threshold, "min_v_mem": low}
+    ours = run(from_model(network(), balance="weights", **options), x[:4], 150)
+    theirs = run(from_model(network(), balance="thresholds", **options), x[:4], 150)
+    assert all(raster.sum() > 0 for raster in ours)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_without_spiking_output_the_analog_output_is_kept():
+    model, x = network(), images()
+    snn = from_model(model, calibration=x, percentile=100.0, min_v_mem=None)
+    with torch.no_grad():
+        out = snn(x[:4, None].expand(-1, 3000, -1, -1, -1)).mean(1)
+        torch.testing.assert_close(out, model.eval()(x[:4]), atol=0.02, rtol=0)
+
+
+def test_unchanged_model_shape_found_and_recordings():
+    model, x = network(), images()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    by_images = from_model(model, calibration=x)
+    assert by_images.input_shape == (1, 10, 10)
+    assert model.training
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    by_recordings = from_model(model, calibration=torch.stack([x * 0.5, x * 1.5], 1).numpy())
+    assert by_recordings.scales == pytest.approx(by_images.scales)
+    raster = bernoulli(x, 20)
+    assert set(from_model(model, (1, 10, 10), calibration=raster).scales) == set(by_images.scales)
+
+
+def test_percentile_is_of_the_positive_values():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU())
+    nn.init.ones_(model[0].weight)
+    data = torch.arange(-100.0, 101.0)[:, None]
+    assert from_model(model, calibration=data, percentile=50.0).scales["1"] == pytest.approx(50.5)
+    assert from_model(model, calibration=data, percentile=100.0).scales["1"] == 100.0
+
+
+def test_wrapped_custom_module_and_neurons_without_weights_between():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu, self.pool, self.again, self.out = (
+                nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.Linear(32, 3),
+            )  # fmt: skip
+
+        def forward(self, x):
+            return self.out(self.again(self.pool(self.relu(self.conv(x)))).flatten(1))
+
+    torch.manual_seed(0)
+    model, x = Named().double(), images()
+    for balance in ("weights", "thresholds"):
+        snn = from_model(model, calibration=x, add_spiking_output=True, balance=balance, percentile=100.0, min_v_mem=None)
+        assert list(snn.scales) == ["model.relu", "model.again", "spike_output"]
+        with torch.no_grad():
+            rates = snn(x[:4, None].expand(-1, 3000, -1, -1, -1)).mean(1)
+            torch.testing.assert_close(rates, model(x[:4]).relu() / snn.scales["spike_output"], atol=0.01, rtol=0)
+
+
+def test_dead_layers_are_named():
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU())
+    nn.init.constant_(model[2].weight, -1.0)
+    nn.init.constant_(model[2].bias, -1.0)
+    with pytest.raises(UnsupportedModelError, match=r"Never active.*'3'"):
+        from_model(model, calibration=torch.rand(4, 2))
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.relu, self.b = nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.b(self.relu(self.a(x)) + x)
+
+
+def test_what_is_no_chain_is_refused():
+    with pytest.raises(UnsupportedModelError, match="'b' does not take the output"):
+        from_model(Residual(), calibration=torch.rand(4, 4))
+    with pytest.raises(UnsupportedModelError, match=r"'1' \(Sigmoid\)"):
+        from_model(nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), nn.ReLU()), calibration=torch.rand(4, 2))
+    shared = nn.Linear(2, 2)
+    with pytest.raises(UnsupportedModelError, match="more than once"):
+        from_model(nn.Sequential(shared, nn.ReLU(), shared, nn.ReLU()), calibration=torch.rand(4, 2))
+
+
+def test_wrong_calibration_data():
+    with pytest.raises(ChipflowError, match=r"calibration has shape \[4, 3\]"):
+        from_model(network(), (1, 10, 10), calibration=torch.rand(4, 3))
+    with pytest.raises(ChipflowError, match="not finite"):
+        from_model(network(), calibration=images() * float("nan"))
+    with pytest.raises(ChipflowError, match="input_shape"):
+        from_model(nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.ReLU()), calibration=torch.rand(3, 1, 2, 2))
