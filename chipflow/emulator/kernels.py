@@ -1,3 +1,4 @@
+# pyright: standard
 """One core as a transducer of its stream of events and ticks: numba kernels (sections 2, 3.1 and 5 of the chip model).
 
 States are one flat int16 array [y][x][f]. Weights are int8 [c][ky][phase][j][f], see `chipflow.emulator.layout`: the neurons
@@ -62,7 +63,7 @@ class Items(NamedTuple):
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _emit(geometry, totals, out, count, f, y, x, t, key):  # type: ignore[no-untyped-def]
+def _emit(geometry, totals, out, count, f, y, x, t, key):
     """Count a spike, let it through the decimator, and store it; returns the number of stored spikes."""
     totals[SPIKES] += 1
     totals[PHASE] += 1
@@ -79,7 +80,7 @@ def _emit(geometry, totals, out, count, f, y, x, t, key):  # type: ignore[no-unt
 
 
 @nb.njit(cache=True, nogil=True)
-def _add_row(states, weights, low, high):  # type: ignore[no-untyped-def]
+def _add_row(states, weights, low, high):
     """states += weights, raised to `low`; returns how many were raised, and whether any reached `high`. No branches: vectorised."""
     raised = np.int32(0)
     reached = np.int32(0)
@@ -95,7 +96,7 @@ def _add_row(states, weights, low, high):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _fire_row(geometry, states, first, size, totals, out, count, y, ox, t, key):  # type: ignore[no-untyped-def]
+def _fire_row(geometry, states, first, size, totals, out, count, y, ox, t, key):
     """Emit and reset every neuron of the row that is at or above the threshold."""
     for i in range(first, first + size):
         if states[i] >= geometry.high:
@@ -106,7 +107,7 @@ def _fire_row(geometry, states, first, size, totals, out, count, y, ox, t, key):
 
 
 @nb.njit(cache=True, nogil=True)
-def _update(geometry, states, i, amount, totals):  # type: ignore[no-untyped-def]
+def _update(geometry, states, i, amount, totals):
     """Steps 2 and 3 for one neuron; returns (fired, status)."""
     status = DONE
     v = np.int64(states[i]) + np.int64(amount)
@@ -127,7 +128,7 @@ def _update(geometry, states, i, amount, totals):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True, nogil=True)
-def _careful_row(geometry, states, weights, first, size, totals, out, count, y, ox, t, key):  # type: ignore[no-untyped-def]
+def _careful_row(geometry, states, weights, first, size, totals, out, count, y, ox, t, key):
     """The same as `_add_row` and `_fire_row` for any state: a zero weight is no synapse. Returns (count, status, neuron)."""
     for k in range(size):
         if weights[k] == 0:
@@ -142,7 +143,7 @@ def _careful_row(geometry, states, weights, first, size, totals, out, count, y, 
 
 
 @nb.njit(cache=True, nogil=True)
-def _tick(geometry, tables, states, totals, out, count, t, key):  # type: ignore[no-untyped-def]
+def _tick(geometry, tables, states, totals, out, count, t, key):
     """Add the biases, feature by feature, to the whole map."""
     i = 0
     for y in range(geometry.height):
@@ -161,7 +162,7 @@ def _tick(geometry, tables, states, totals, out, count, t, key):  # type: ignore
 
 
 @nb.njit(cache=True, nogil=True)
-def _event(geometry, tables, states, totals, out, count, c, y, x, t, key):  # type: ignore[no-untyped-def]
+def _event(geometry, tables, states, totals, out, count, c, y, x, t, key):
     """One event inside the input map: row after row of the neurons it touches."""
     g = geometry
     span_y = y + g.pad_y
@@ -199,7 +200,7 @@ def _event(geometry, tables, states, totals, out, count, c, y, x, t, key):  # ty
 
 
 @nb.njit(cache=True, nogil=True)
-def advance(geometry, tables, states, totals, items, start, out):  # type: ignore[no-untyped-def]
+def advance(geometry, tables, states, totals, items, start, out):
     """Handle items from `start` on, until all are handled, `out` is nearly full, or strict mode objects.
 
     Args:

@@ -32,14 +32,19 @@ def empty_items(size: int = 0) -> Items:
 
 def take(items: Items, chosen: slice | npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Items:
     """Some of the items, copied."""
-    return Items(*(np.array(column[chosen]) for column in items))
+    f, y, x, t, key = items
+    return Items(f[chosen].copy(), y[chosen].copy(), x[chosen].copy(), t[chosen].copy(), key[chosen].copy())
 
 
 def concatenate(pieces: Sequence[Items]) -> Items:
     """Pieces one after the other."""
     if len(pieces) == 1:
         return pieces[0]
-    return Items(*(np.concatenate(columns) for columns in zip(*pieces, strict=True))) if pieces else empty_items()
+    if not pieces:
+        return empty_items()
+    f, y, x = (np.concatenate([piece[axis] for piece in pieces], dtype=np.int16) for axis in range(3))
+    t, key = (np.concatenate([piece[axis] for piece in pieces], dtype=np.int64) for axis in (3, 4))
+    return Items(f, y, x, t, key)
 
 
 def merge(pieces: Sequence[Items]) -> Items:
@@ -57,7 +62,8 @@ def tick_items(times: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> Ite
 
 def addressed_items(events: EventArray, keys: npt.NDArray[np.int64], shape: Shape, arrivals: Arrivals) -> Items:
     """Events from the user as items for a core with this input map; those outside are dropped and counted."""
-    items = Items(*(np.ascontiguousarray(events[name]) for name in ("p", "y", "x", "t")), keys)
+    f, y, x = (np.ascontiguousarray(events[name], dtype=np.int16) for name in ("p", "y", "x"))
+    items = Items(f, y, x, np.ascontiguousarray(events["t"], dtype=np.int64), keys)
     inside = _inside(items, shape)
     arrivals.events_in += len(events)
     arrivals.outside += len(events) - int(np.count_nonzero(inside))

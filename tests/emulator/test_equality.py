@@ -43,9 +43,8 @@ def test_strict_runs_agree_and_a_failed_one_changes_nothing(case: Case) -> None:
         wanted = None
     try:
         found = fast.run(case.events, duration=case.duration)
-    except StrictModeError as error:
+    except StrictModeError:
         assert wanted is None
-        assert error.layer in case.config.active_cores
         for core, memory in before.cores.items():
             np.testing.assert_array_equal(fast.snapshot().cores[core].states, memory.states)
             np.testing.assert_array_equal(fast.snapshot().cores[core].totals, memory.totals)
