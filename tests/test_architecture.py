@@ -76,6 +76,7 @@ TABLE: dict[str, Row] = {
     "chipflow.report": READER,
     "chipflow.evaluate": READER,
     "chipflow.cli": FRONT_DOOR,
+    "chipflow.demo": FRONT_DOOR,
     "chipflow.testing": FRONT_DOOR,
 }
 

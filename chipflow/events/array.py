@@ -103,9 +103,9 @@ def _check_times(t: npt.NDArray[np.int64]) -> None:
 def rebase_time(events: Any, start_us: int = 0) -> EventArray:
     """A copy in which the first event happens at `start_us`; for recordings with epoch time stamps."""
     copy = np.array(events)
-    if copy.dtype.names is not None and "t" in copy.dtype.names and copy.size:
+    if copy.size and "t" in (copy.dtype.names or ()) and copy.dtype["t"].kind in "iu":
         shifted = copy["t"].astype(np.int64) - np.int64(copy["t"][0]) + np.int64(start_us)
-        return _from_columns({name: shifted if name == "t" else copy[name] for name in copy.dtype.names})
+        return _from_columns({name: shifted if name == "t" else copy[name] for name in copy.dtype.names or ()})
     return as_events(copy)
 
 

@@ -57,10 +57,10 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise EventError(f"{path}: no such file")
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise EventError(f"{path}: a single numpy array, not an npz file of events: save it with save_events")
-        with loaded:
+        with path.open("rb") as file:  # opened here: numpy leaves a damaged file open
+            loaded: Any = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise EventError(f"{path}: a single numpy array, not an npz file of events: save it with save_events")
             return {name: loaded[name] for name in loaded.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError) as error:
         raise EventError(f"{path}: truncated or damaged npz file ({error})") from None

@@ -43,7 +43,7 @@ def test_a_chain_passes_events_on(kind: Any) -> None:
 def test_an_event_outside_is_refused_before_the_run_or_dropped_and_counted(kind: Any, x: Any, p: Any) -> None:
     events = make_events(x, 0, [1, 2], p)
     emulator = kind(CHAIN)
-    with pytest.raises(EventError, match='event 1 .*on_outside="drop"') as caught:
+    with pytest.raises(EventError, match=r'event 1 .*on_outside="drop"') as caught:
         emulator.run(events)
     assert caught.value.index == 1
     result = kind(CHAIN, on_outside="drop").run(events)

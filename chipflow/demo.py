@@ -1,0 +1,151 @@
+"""The main job on a data set that needs no download: train, convert, quantise, place, emulate, compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from chipflow.compiler import compile, lower
+from chipflow.events.array import raster_to_events
+from chipflow.ir.graph import Graph
+from chipflow.ir.interpret import interpret
+from chipflow.program import Program, share
+from chipflow.tables import table
+from hwconfig.files import write_text
+from hwconfig.memory import KINDS
+
+STEPS = 100
+STEP_US = 1000
+EPOCHS = 20
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """Accuracy of each stage in percent, one row per layer, and the files written."""
+
+    accuracy: dict[str, float]
+    layers: list[dict[str, Any]]
+    images: int
+    files: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"images": self.images, "accuracy": self.accuracy, "layers": self.layers, "files": self.files}
+
+    def text(self) -> str:
+        """One table: accuracies, then layers; the files at the end."""
+        stages = "   ".join(f"{name} {value:.1f} %" for name, value in self.accuracy.items())
+        header = ["layer", "core", *(f"{kind} words" for kind in KINDS), "synops / image", "spikes / image"]
+        rows = [
+            [
+                row["layer"],
+                str(row["core"]),
+                *(share(*row[kind]) for kind in KINDS),
+                f"{row['synops']:,.0f}",
+                f"{row['spikes']:,.0f}",
+            ]
+            for row in self.layers
+        ]
+        title = f"accuracy on {self.images} test images:   {stages}"
+        return f"{table(title, header, rows)}\nwrote {', '.join(self.files)}"
+
+
+def run_demo(folder: Path, images: int) -> DemoOutcome:
+    """Trains on scikit-learn's digits, compiles for speck2f, runs `images` test images, writes into `folder`."""
+    from chipflow.snn import bernoulli, from_model
+
+    train_x, train_y, test_x, test_y = digits(images)
+    ann = train(train_x, train_y)
+    network = from_model(ann, input_shape=(1, 8, 8), add_spiking_output=True, calibration=train_x[:500])
+    program = compile(network, chip="speck2f", time_step_us=STEP_US)
+    rasters = np.asarray(bernoulli(test_x, STEPS, seed=0))
+    predicted = {
+        "ANN": ann(test_x).argmax(1).numpy(force=True),
+        "spiking": interpreted(lower(network), rasters, "spiking network"),
+        "quantised": interpreted(program.graph, rasters, "quantised network"),
+    }
+    predicted["emulated chip"], layers = emulated(program, rasters)
+    folder.mkdir(parents=True, exist_ok=True)
+    program_path, result_path = folder / "digits.chipflow", folder / "results.json"
+    program.save(program_path)
+    accuracy = {name: float(100 * np.mean(classes == test_y)) for name, classes in predicted.items()}
+    outcome = DemoOutcome(accuracy, layers, len(test_x), [str(program_path), str(result_path)])
+    write_text(result_path, json.dumps(outcome.as_dict(), indent=1) + "\n")
+    return outcome
+
+
+def digits(images: int) -> tuple[Any, Any, Any, Any]:
+    """Training images and labels as tensors, test images and labels; intensities in 0..1."""
+    import torch
+    from sklearn.datasets import load_digits
+
+    data: Any = load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    x = torch.tensor(data.images[order] / 16, dtype=torch.float32)[:, None]
+    y = data.target[order]
+    first = 1300
+    return x[:first], torch.tensor(y[:first]), x[first : first + images], y[first : first + images]
+
+
+def train(x: Any, y: Any) -> Any:
+    """A small CNN without biases, trained for a few seconds."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 64, bias=False),
+        nn.ReLU(),
+        nn.Linear(64, 10, bias=False),
+    )
+    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in progress(range(EPOCHS), "training"):
+        for batch in torch.randperm(len(x)).split(64):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+            optimiser.step()
+    return model.eval()
+
+
+def interpreted(graph: Graph, rasters: Any, what: str) -> Any:
+    """The class with most output spikes, for each raster, by the time-stepped interpreter."""
+    last = graph.names[-1]
+    return np.array([interpret(graph, raster)[last].sum(0).ravel().argmax() for raster in progress(rasters, what)])
+
+
+def emulated(program: Program, rasters: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """Classes by the emulated chip, and the program's memory rows with synaptic operations and spikes per image."""
+    from chipflow.backends.base import open_device
+
+    rows: list[dict[str, Any]] = [row | {"synops": 0.0, "spikes": 0.0} for row in program.memory_rows()]
+    classes: list[int] = []
+    with open_device("emulator:speck2f") as device:
+        for raster in progress(rasters, "emulated chip"):
+            result = device.run(program, raster_to_events(raster, STEP_US), duration=STEPS * STEP_US)
+            classes.append(result.prediction())
+            for row in rows:
+                row["synops"] += result.counters[row["core"]].synops / len(rasters)
+                row["spikes"] += result.counters[row["core"]].spikes / len(rasters)
+    return np.array(classes), rows
+
+
+def progress(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(items, what, console=console, disable=not console.is_terminal)
