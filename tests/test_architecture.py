@@ -66,7 +66,7 @@ TABLE: dict[str, Row] = {
     "chipflow.passes": room("chipflow.ir", "chipflow.quantization", *PYDANTIC, "hwconfig.chip", "hwconfig.memory"),
     "chipflow.allocation": room("chipflow.ir", "chipflow.quantization", *PYDANTIC, "hwconfig.chip", "hwconfig.memory"),
     "chipflow.emit": room("chipflow.ir.plan", "chipflow.allocation", "hwconfig"),
-    "chipflow.emulator": room("hwconfig", "chipflow.events", "numba"),
+    "chipflow.emulator": room("hwconfig", "chipflow.events", "numba", "llvmlite"),
     "chipflow.backends": room("hwconfig", "chipflow.events"),
     "chipflow.backends.emulated": room("hwconfig", "chipflow.events", "chipflow.backends", "chipflow.emulator"),
     "chipflow.backends.samna": room("hwconfig", "chipflow.events", "chipflow.backends", lazy=("samna",)),

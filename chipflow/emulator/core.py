@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator import kernels, layout
-from chipflow.emulator.kernels import Geometry, Items, Tables
+from chipflow.emulator import layout, records
+from chipflow.emulator.machine_code import advance
+from chipflow.emulator.records import Geometry, Items, Tables
 from chipflow.emulator.streams import Shape, concatenate, empty_items, take
 from chipflow.errors import EmulatorError, StrictModeError
 from hwconfig.config import ChipConfig, CoreConfig
@@ -35,12 +36,12 @@ class Core:
         self._geometry: Geometry = layout.geometry(config, core_id, strict=strict)
         self._tables: Tables = layout.tables(self.config)
         self._out: Items | None = None
-        self.totals = np.zeros(kernels.N_TOTALS, np.int64)
+        self.totals = np.zeros(records.N_TOTALS, np.int64)
         self.reset()
 
     def reset(self) -> None:
         """Initial states, decimator at zero."""
-        self.totals[kernels.PHASE] = 0
+        self.totals[records.PHASE] = 0
         self.write(np.asarray(self.config.neurons_initial_value, dtype=np.int16))
 
     def read(self) -> npt.NDArray[np.int16]:
@@ -50,7 +51,7 @@ class Core:
     def write(self, states: npt.NDArray[np.int16]) -> None:
         """Replace the states, int16 [f][y][x] of the core's output shape."""
         self._states = layout.to_kernel(states)
-        self._geometry = self._geometry._replace(fast=layout.fast_path_is_exact(self.config, states))
+        self._geometry = self._geometry._replace(fast=int(layout.fast_path_is_exact(self.config, states)))
 
     def save(self) -> CoreMemory:
         """A copy of all that the core remembers."""
@@ -69,29 +70,27 @@ class Core:
         """
         if not items.f.size:
             return empty_items()
-        handled = int(self.totals[kernels.HANDLED]) + int(np.count_nonzero(items.f != kernels.TICK))
+        handled = int(self.totals[records.HANDLED]) + int(np.count_nonzero(items.f != records.TICK))
         before = self.save() if self._geometry.strict and self._geometry.low == layout.STATE_MIN else None
         spikes, status = self._advance(items, self._geometry)
-        if status == kernels.RETRY and before is not None:
+        if status == records.RETRY and before is not None:
             # The row-wise path knows that some state was clipped, not which: the careful path stops at it.
             self._states, self.totals = before.states.copy(), before.totals.copy()
-            spikes, status = self._advance(items, self._geometry._replace(fast=False))
-        if int(self.totals[kernels.HANDLED]) != handled:
+            spikes, status = self._advance(items, self._geometry._replace(fast=0))
+        if int(self.totals[records.HANDLED]) != handled:
             raise EmulatorError(
-                f"core {self.id} handled {self.totals[kernels.HANDLED]} events instead of {handled}: please report this"
+                f"core {self.id} handled {self.totals[records.HANDLED]} events instead of {handled}: please report this"
             )
         return spikes
 
     def _advance(self, items: Items, geometry: Geometry) -> tuple[Items, int]:
         buffer = self._buffer()
         pieces: list[Items] = []
-        position, status = 0, kernels.FULL
-        while status == kernels.FULL:
-            position, count, status, neuron = kernels.advance(
-                geometry, self._tables, self._states, self.totals, items, position, buffer
-            )
+        position, status, neuron = 0, records.FULL, 0
+        while status == records.FULL:
+            position, count, status, neuron = advance(geometry, self._tables, self._states, self.totals, items, position, buffer)
             pieces.append(take(buffer, slice(0, count)))
-        if status in (kernels.LOW_CLIPPED, kernels.HIGH_CLIPPED):
+        if status in (records.LOW_CLIPPED, records.HIGH_CLIPPED):
             raise self._clipped(status, neuron, int(items.t[position]))
         return concatenate(pieces), status
 
@@ -99,7 +98,7 @@ class Core:
         features, _, width = self.shape
         place, f = divmod(int(neuron), features)
         y, x = divmod(place, width)
-        limit = layout.STATE_MIN if status == kernels.LOW_CLIPPED else layout.STATE_MAX
+        limit = layout.STATE_MIN if status == records.LOW_CLIPPED else layout.STATE_MAX
         return StrictModeError(self.id, (f, y, x), time, f"the membrane potential was clipped at {limit}")
 
     def _buffer(self) -> Items:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator import kernels, streams
+from chipflow.emulator import records, streams
 from chipflow.emulator.core import Core, CoreMemory
 from chipflow.emulator.inputs import Block, InputRules, OnOutside, blocks, checked_duration, checked_options, checked_period
-from chipflow.emulator.kernels import Items
 from chipflow.emulator.network import Network, build_network, refuse_merges
 from chipflow.emulator.outcome import Outcome, checked_states
+from chipflow.emulator.records import Items
 from chipflow.errors import EmulatorError
 from chipflow.events.array import EVENT_DTYPE, EventArray
 from chipflow.events.result import CoreCounters, RunResult
@@ -203,7 +203,7 @@ class Emulator:
             self._advance(run, np.empty(0, EVENT_DTYPE), duration)
         counted = {core: machine.totals - run.start[core] for core, machine in self._cores.items()}
         counters = {core: _counters(totals, run.outcome.arrivals[core]) for core, totals in counted.items()}
-        handled = {core: int(totals[kernels.HANDLED]) for core, totals in counted.items()}
+        handled = {core: int(totals[records.HANDLED]) for core, totals in counted.items()}
         states = {core: machine.read() for core, machine in self._cores.items()}
         result = run.outcome.result(streams.reported(run.spikes), counters, handled, states, duration)
         self._run = None
@@ -250,11 +250,11 @@ def _counters(totals: npt.NDArray[np.int64], arrivals: streams.Arrivals) -> Core
         events_in=arrivals.events_in,
         dropped_outside=arrivals.outside,
         dropped_remainder=arrivals.remainder,
-        synops=int(totals[kernels.SYNOPS]),
-        updates=int(totals[kernels.UPDATES]),
-        leak_updates=int(totals[kernels.LEAK_UPDATES]),
-        spikes=int(totals[kernels.SPIKES]),
-        spikes_out=int(totals[kernels.SPIKES_OUT]),
-        lower_clamped=int(totals[kernels.LOWER]),
-        upper_clamped=int(totals[kernels.UPPER]),
+        synops=int(totals[records.SYNOPS]),
+        updates=int(totals[records.UPDATES]),
+        leak_updates=int(totals[records.LEAK_UPDATES]),
+        spikes=int(totals[records.SPIKES]),
+        spikes_out=int(totals[records.SPIKES_OUT]),
+        lower_clamped=int(totals[records.LOWER]),
+        upper_clamped=int(totals[records.UPPER]),
     )

@@ -7,62 +7,38 @@ that one event touches in one row, and their weights, are contiguous for every s
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba as nb
 import numpy as np
-import numpy.typing as npt
+from numba import carray  # pyright: ignore[reportPrivateImportUsage]  # documented so
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
-TICK = -1  # feature of a stream item that is a clock tick
-DONE, FULL, LOW_CLIPPED, HIGH_CLIPPED, RETRY = 0, 1, 2, 3, 4
-SYNOPS, UPDATES, LEAK_UPDATES, SPIKES, SPIKES_OUT, LOWER, UPPER, HANDLED, PHASE = range(9)
-N_TOTALS = 9  # PHASE, the decimator's count since the last spike that passed, is kept in the same array
+from chipflow.emulator.records import (
+    DONE,
+    FULL,
+    HANDLED,
+    HIGH_CLIPPED,
+    LEAK_UPDATES,
+    LOW_CLIPPED,
+    LOWER,
+    N_TOTALS,
+    PHASE,
+    RETRY,
+    SPIKES,
+    SPIKES_OUT,
+    SYNOPS,
+    TICK,
+    UPDATES,
+    UPPER,
+    Geometry,
+    Items,
+    Sizes,
+    Tables,
+)
 
-
-class Geometry(NamedTuple):
-    """Numbers of one core: output map, kernel, strides and paddings, thresholds."""
-
-    features: int
-    height: int
-    width: int
-    kernel: int
-    stride_y: int
-    stride_x: int
-    pad_y: int
-    pad_x: int
-    taps: int
-    """Taps per phase along x: kernel / stride_x, rounded up."""
-    low: int
-    high: int
-    to_zero: bool
-    decimate: int
-    """One of this many spikes passes; 1: all."""
-    strict: bool
-    fast: bool
-    """It is proven that zero weights need no special care (`layout.fast_path_is_exact`)."""
+jit = nb.njit(error_model="numpy")  # no division by zero is possible: no code to report it
 
 
-class Tables(NamedTuple):
-    """Weights of one core in the kernels' layout."""
-
-    weights: npt.NDArray[np.int8]
-    """Flat [c][ky][phase][j][f]."""
-    nonzero: npt.NDArray[np.int64]
-    """Running count of non-zero weights, flat [c][ky][phase][j of taps + 1]."""
-    biases: npt.NDArray[np.int16]
-
-
-class Items(NamedTuple):
-    """A stream: feature (TICK for a tick), y, x, time, and the key that orders it among other streams (input, entry)."""
-
-    f: npt.NDArray[np.int16]
-    y: npt.NDArray[np.int16]
-    x: npt.NDArray[np.int16]
-    t: npt.NDArray[np.int64]
-    key: npt.NDArray[np.int64]
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(error_model="numpy", inline="always")
 def _emit(geometry, totals, out, count, f, y, x, t, key):
     """Count a spike, let it through the decimator, and store it; returns the number of stored spikes."""
     totals[SPIKES] += 1
@@ -79,7 +55,7 @@ def _emit(geometry, totals, out, count, f, y, x, t, key):
     return count + 1
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _add_row(states, weights, low, high):
     """states += weights, raised to `low`; returns how many were raised, and whether any reached `high`. No branches: vectorised."""
     raised = np.int32(0)
@@ -95,7 +71,7 @@ def _add_row(states, weights, low, high):
     return raised, reached
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _fire_row(geometry, states, first, size, totals, out, count, y, ox, t, key):
     """Emit and reset every neuron of the row that is at or above the threshold."""
     for i in range(first, first + size):
@@ -106,7 +82,7 @@ def _fire_row(geometry, states, first, size, totals, out, count, y, ox, t, key):
     return count
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _update(geometry, states, i, amount, totals):
     """Steps 2 and 3 for one neuron; returns (fired, status)."""
     status = DONE
@@ -127,7 +103,7 @@ def _update(geometry, states, i, amount, totals):
     return fired, status if geometry.strict else DONE
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _careful_row(geometry, states, weights, first, size, totals, out, count, y, ox, t, key):
     """The same as `_add_row` and `_fire_row` for any state: a zero weight is no synapse. Returns (count, status, neuron)."""
     for k in range(size):
@@ -142,7 +118,7 @@ def _careful_row(geometry, states, weights, first, size, totals, out, count, y, 
     return count, DONE, 0
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _tick(geometry, tables, states, totals, out, count, t, key):
     """Add the biases, feature by feature, to the whole map."""
     i = 0
@@ -161,7 +137,7 @@ def _tick(geometry, tables, states, totals, out, count, t, key):
     return count, DONE, 0
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _event(geometry, tables, states, totals, out, count, c, y, x, t, key):
     """One event inside the input map: row after row of the neurons it touches."""
     g = geometry
@@ -199,7 +175,7 @@ def _event(geometry, tables, states, totals, out, count, c, y, x, t, key):
     return count, DONE, 0
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def advance(geometry, tables, states, totals, items, start, out):
     """Handle items from `start` on, until all are handled, `out` is nearly full, or strict mode objects.
 
@@ -231,3 +207,24 @@ def advance(geometry, tables, states, totals, items, start, out):
         if status != DONE:
             return n, count, status, i
     return items.f.size, count, DONE, 0
+
+
+_ARRAYS = [nb.types.CPointer(kind) for kind in (nb.int8, nb.int64, nb.int16, nb.int16, nb.int64)]
+_STREAM = [nb.types.CPointer(kind) for kind in (nb.int16, nb.int16, nb.int16, nb.int64, nb.int64)]
+_NUMBERS = nb.types.CPointer(nb.int64)
+N_GEOMETRY, N_SIZES = len(Geometry._fields), len(Sizes._fields)
+
+
+@nb.cfunc(nb.void(_NUMBERS, *_ARRAYS, *_STREAM, *_STREAM, _NUMBERS), error_model="numpy")
+def advance_c(numbers, weights, nonzero, biases, states, totals, f, y, x, t, key, out_f, out_y, out_x, out_t, out_key, answer):
+    """`advance` for callers without numba: bare addresses; `numbers` are those of Geometry, then those of Sizes."""
+    given = carray(numbers, N_GEOMETRY + N_SIZES)
+    geometry = Geometry(*to_fixed_tuple(given[:N_GEOMETRY], N_GEOMETRY))  # pyright: ignore[reportCallIssue]  # an intrinsic
+    sizes = Sizes(*to_fixed_tuple(given[N_GEOMETRY:], N_SIZES))
+    n, room = sizes.items, sizes.room
+    tables = Tables(carray(weights, sizes.weights), carray(nonzero, sizes.nonzero), carray(biases, geometry.features))
+    items = Items(carray(f, n), carray(y, n), carray(x, n), carray(t, n), carray(key, n))
+    out = Items(carray(out_f, room), carray(out_y, room), carray(out_x, room), carray(out_t, room), carray(out_key, room))
+    found = advance(geometry, tables, carray(states, sizes.states), carray(totals, N_TOTALS), items, sizes.start, out)
+    for i, value in enumerate(found):
+        answer[i] = value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator.kernels import Geometry, Tables
+from chipflow.emulator.records import Geometry, Tables
 from hwconfig.config import ChipConfig, CoreConfig
 
 STATE_MIN, STATE_MAX = -32768, 32767
@@ -28,10 +28,10 @@ def geometry(config: ChipConfig, core: int, *, strict: bool) -> Geometry:
         taps=-(-size.kernel_size // size.stride[1]),
         low=max(part.threshold_low, STATE_MIN),
         high=part.threshold_high,
-        to_zero=part.return_to_zero,
+        to_zero=int(part.return_to_zero),
         decimate=decimation(config, core),
-        strict=strict,
-        fast=False,
+        strict=int(strict),
+        fast=0,
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator.kernels import TICK, Items
 from chipflow.emulator.network import Route
+from chipflow.emulator.records import TICK, Items
 from chipflow.events.array import EVENT_LAYER_DTYPE, EventArray
 
 Shape = tuple[int, int, int]
