@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -11,6 +12,7 @@ import typer
 from hwconfig.errors import DeploymentError
 
 if TYPE_CHECKING:
+    from chipflow.events.result import RunResult
     from chipflow.program import Program
     from hwconfig import ChipConfig, Report
 
@@ -19,6 +21,22 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+class Quantization(StrEnum):
+    """How scales are chosen; `chipflow.quantization.Mode` for the command line."""
+
+    default = "default"
+    sinabs = "sinabs"
+
+
+class OnOutside(StrEnum):
+    """What happens to events outside the input map; `chipflow.events.array.OnOutside` for the command line."""
+
+    error = "error"
+    drop = "drop"
+
+
 ProgramPath = Annotated[Path, typer.Argument(help="A program file, or a bare configuration JSON.")]
 
 
@@ -55,18 +73,19 @@ def compile(
     output: Annotated[Path, typer.Option("-o", "--output", help="The program file to write.")],
     weights: Annotated[Path | None, typer.Option(help="A state dict saved by torch.save; weights only, never a pickle.")] = None,
     chip: Annotated[str, typer.Option(help="A known chip, or a chip's TOML file.")] = "speck2f",
-    quantization: Annotated[str, typer.Option(help="default, or sinabs.")] = "default",
+    quantization: Annotated[Quantization, typer.Option(help="How scales are chosen.")] = Quantization.default,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Images (n, features, y, x) in an npy file, from which the conversion takes its scales.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Convert, quantise and place a network; write a program file."""
     shape = _shape(input_shape)
-    if quantization not in ("default", "sinabs"):
-        raise typer.BadParameter(f"{quantization!r}; give default or sinabs", param_hint="--quantization")
-    module = _load_model(model, weights)
+    module, images = _load_model(model, weights), None if calibration is None else _load_images(calibration)
     with _judged(as_json):
         from chipflow.compiler import compile as compile_model
 
-        program = compile_model(module, chip, shape, quantization="sinabs" if quantization == "sinabs" else "default")
+        program = compile_model(module, chip, shape, calibration=images, quantization=quantization.value)
         _write(lambda: program.save(output), output)
     if as_json:
         return _print_json({"program": str(output), "hash": program.config.hash, "layers": program.memory_rows()})
@@ -109,6 +128,10 @@ def run(
     device: Annotated[str, typer.Option(help="emulator, or emulator:CHIP.")] = "emulator",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write the spikes (npz).")] = None,
     duration: Annotated[int | None, typer.Option(help="Microseconds; by default up to the last event.")] = None,
+    on_outside: Annotated[
+        OnOutside, typer.Option(help="Events outside the input map: refuse the recording, or drop and count them.")
+    ] = OnOutside.error,
+    strict: Annotated[bool, typer.Option(help="Stop where a state leaves its 16 bits, or only count it.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Run a recording through a program."""
@@ -121,30 +144,32 @@ def run(
             _fail(f"{path}: {stale}", as_json)
         events = load_events(recording)
         with open_device(device) as opened:
-            result = opened.run(loaded, events, duration=duration)
+            result = opened.run(loaded, events, duration=duration, strict=strict, on_outside=on_outside.value)
         if output is not None:
             target = output
             _write(lambda: save_events(target, result.events), output)
     _print_run(result, output, as_json)
 
 
-def _print_run(result: Any, output: Path | None, as_json: bool) -> None:
+def _print_run(result: RunResult, output: Path | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from chipflow.tables import table
 
-    counters = {core: asdict(counter) for core, counter in result.counters.items()}
+    totals = result.accounting
     if as_json:
-        return _print_json({"accounting": asdict(result.accounting), "counters": counters, "output": output and str(output)})
+        counters = {core: asdict(counter) | {"layer": result.names.get(core)} for core, counter in result.counters.items()}
+        return _print_json({"accounting": asdict(totals), "counters": counters, "output": output and str(output)})
+    header = ["core", "layer", "events in", "dropped", "synaptic operations", "spikes", "at the lower bound"]
     rows = [
-        [f"{core} {result.names.get(core, '')}"] + [f"{c[key]:,}" for key in ("events_in", "synops", "spikes", "lower_clamped")]
-        for core, c in counters.items()
+        [str(core), result.names.get(core, "")]
+        + [f"{count:,}" for count in (c.events_in, c.dropped, c.synops, c.spikes, c.lower_clamped)]
+        for core, c in result.counters.items()
     ]
-    typer.echo(table("run", ["core", "events in", "synaptic operations", "spikes", "at the lower bound"], rows))
-    typer.echo(
-        f"{result.accounting.sent} events sent, {result.accounting.received} spikes reported"
-        + (f", wrote {output}" if output else "")
-    )
+    typer.echo(table("run", header, rows))
+    dropped = f", {totals.dropped:,} dropped on the way" if totals.dropped else ""
+    wrote = f", wrote {output}" if output else ""
+    typer.echo(f"{totals.sent:,} events sent{dropped}, {totals.received:,} spikes reported{wrote}")
     return None
 
 
@@ -161,6 +186,7 @@ def demo(
         _fail("the demo needs scikit-learn: pip install 'chipflow[demo]'", as_json, code=2)
     from chipflow.demo import run_demo
 
+    _write(lambda: output.mkdir(parents=True, exist_ok=True), output)
     with _judged(as_json):
         outcome = run_demo(output, images)
     _print_json(outcome.as_dict()) if as_json else typer.echo(outcome.text())
@@ -194,6 +220,16 @@ def _load_model(spec: str, weights: Path | None) -> Any:
         except Exception as error:
             raise typer.BadParameter(f"{weights}: no state dict for this model: {error}", param_hint="--weights") from None
     return module.eval()
+
+
+def _load_images(path: Path) -> Any:
+    """The array of an npy file."""
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path}: no array of images: {error}", param_hint="--calibration") from None
 
 
 def _read(path: Path) -> tuple[Program | ChipConfig, str]:

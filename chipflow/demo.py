@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chipflow.compiler import compile, lower
-from chipflow.events.array import raster_to_events
+from chipflow.events.array import EventArray, raster_to_events
+from chipflow.events.files import save_events
 from chipflow.ir.graph import Graph
 from chipflow.ir.interpret import interpret
 from chipflow.program import Program, share
@@ -53,11 +55,13 @@ class DemoOutcome:
             for row in self.layers
         ]
         title = f"accuracy on {self.images} test images:   {stages}"
-        return f"{table(title, header, rows)}\nwrote {', '.join(self.files)}"
+        program, recording, _ = self.files
+        wrote = f"wrote {', '.join(self.files)}\nnext: chipflow check {program}; chipflow run {program} {recording}"
+        return f"{table(title, header, rows)}\n{wrote}"
 
 
 def run_demo(folder: Path, images: int) -> DemoOutcome:
-    """Trains on scikit-learn's digits, compiles for speck2f, runs `images` test images, writes into `folder`."""
+    """Trains on scikit-learn's digits, compiles for speck2f, runs `images` test images, writes into the existing `folder`."""
     from chipflow.snn import bernoulli, from_model
 
     train_x, train_y, test_x, test_y = digits(images)
@@ -71,13 +75,19 @@ def run_demo(folder: Path, images: int) -> DemoOutcome:
         "quantised": interpreted(program.graph, rasters, "quantised network"),
     }
     predicted["emulated chip"], layers = emulated(program, rasters)
-    folder.mkdir(parents=True, exist_ok=True)
-    program_path, result_path = folder / "digits.chipflow", folder / "results.json"
-    program.save(program_path)
     accuracy = {name: float(100 * np.mean(classes == test_y)) for name, classes in predicted.items()}
-    outcome = DemoOutcome(accuracy, layers, len(test_x), [str(program_path), str(result_path)])
-    write_text(result_path, json.dumps(outcome.as_dict(), indent=1) + "\n")
+    files = [str(folder / name) for name in ("digits.chipflow", "first-digit.npz", "results.json")]
+    outcome = DemoOutcome(accuracy, layers, len(test_x), files)
+    write(outcome, program, raster_to_events(rasters[0], STEP_US))
     return outcome
+
+
+def write(outcome: DemoOutcome, program: Program, recording: EventArray) -> None:
+    """The three files that the outcome names."""
+    program_path, recording_path, results_path = map(Path, outcome.files)
+    program.save(program_path)
+    save_events(recording_path, recording)
+    write_text(results_path, json.dumps(outcome.as_dict(), indent=1) + "\n")
 
 
 def digits(images: int) -> tuple[Any, Any, Any, Any]:
@@ -102,16 +112,18 @@ def train(x: Any, y: Any) -> Any:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as fast for layers this small, and not slowed down by what else the machine does
     model = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1, bias=False),
-        nn.ReLU(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1, bias=False),
-        nn.ReLU(),
-        nn.AvgPool2d(2),
-        nn.Flatten(),
-        nn.Linear(128, 64, bias=False),
-        nn.ReLU(),
-        nn.Linear(64, 10, bias=False),
+        OrderedDict(
+            conv1=nn.Conv2d(1, 16, 3, padding=1, bias=False),
+            relu1=nn.ReLU(),
+            pool1=nn.AvgPool2d(2),
+            conv2=nn.Conv2d(16, 32, 3, padding=1, bias=False),
+            relu2=nn.ReLU(),
+            pool2=nn.AvgPool2d(2),
+            flatten=nn.Flatten(),
+            dense1=nn.Linear(128, 64, bias=False),
+            relu3=nn.ReLU(),
+            dense2=nn.Linear(64, 10, bias=False),
+        )
     )
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in progress(range(EPOCHS), "training"):

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
 from chipflow.errors import DeviceError
+from chipflow.events.array import OnOutside
 from chipflow.events.result import RunResult
 from hwconfig import ChipConfig, chip_names
 
@@ -49,8 +50,26 @@ class Device(Protocol):
         monitor: Sequence[str | int] | None = None,
         duration: int | None = None,
         timeout: float | None = None,
+        on_outside: OnOutside = "error",
+        strict: bool = True,
     ) -> RunResult:
-        """Resets the chip, sends the events, and returns what the monitored layers answered."""
+        """Resets the chip, sends the events, and returns what the monitored layers answered.
+
+        Args:
+            program: a program, or a bare configuration.
+            events: structured array with x, y, t, p (t in microseconds, ascending; p the polarity or feature).
+            monitor: layer names or core ids to report; by default those that the configuration monitors.
+            duration: microseconds from 0 to run; by default up to the last event.
+            timeout: seconds allowed.
+            on_outside: events outside the input map: "error" refuses all before the run, "drop" drops and counts them.
+            strict: stop where a state leaves its 16 bits, on devices that can see it; otherwise it is only counted.
+
+        Raises:
+            DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist, or no time is left.
+            EventError: events that cannot be used, refused before the run.
+            StrictModeError: a state left its range.
+        """
+        ...
         ...
 
     def close(self) -> None:

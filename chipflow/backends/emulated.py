@@ -6,15 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from chipflow.backends.base import Runnable
 from chipflow.emulator import Emulator
 from chipflow.errors import DeviceError
+from chipflow.events.array import OnOutside
 from chipflow.events.result import RunResult
 from hwconfig import ChipConfig, get_chip
-
-OnOutside = Literal["error", "drop"]
 
 
 class EmulatedDevice:
@@ -38,24 +37,10 @@ class EmulatedDevice:
         monitor: Sequence[str | int] | None = None,
         duration: int | None = None,
         timeout: float | None = None,
-        strict: bool = True,
         on_outside: OnOutside = "error",
+        strict: bool = True,
     ) -> RunResult:
-        """Resets, runs, and returns spikes, states and counters.
-
-        Args:
-            program: a program, or a bare configuration.
-            events: structured array with x, y, t, p (t in microseconds, ascending; p the polarity or feature).
-            monitor: layer names or core ids to report; by default those that the configuration monitors.
-            duration: microseconds from 0 to run; by default up to the last event.
-            timeout: seconds allowed; the emulator always finishes, so that only running out of it is an error.
-            strict, on_outside: see `Emulator`.
-
-        Raises:
-            DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist.
-            EventError: events that cannot be used, refused before the run.
-            StrictModeError: a state left its range.
-        """
+        """As `Device.run` says. The emulator always finishes, so that running out of `timeout` is noticed at the end."""
         if not self._open:
             raise DeviceError(f"{self.name} is closed: open it again with open_device({self.name!r})")
         config = _config(program)

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from chipflow.emulator import records, streams
 from chipflow.emulator.core import Core, CoreMemory
-from chipflow.emulator.inputs import Block, InputRules, OnOutside, blocks, checked_duration, checked_options, checked_period
+from chipflow.emulator.inputs import Block, InputRules, blocks, checked_duration, checked_options, checked_period
 from chipflow.emulator.network import Network, build_network, refuse_merges
 from chipflow.emulator.outcome import Outcome, checked_states
 from chipflow.emulator.records import Items
 from chipflow.errors import EmulatorError
-from chipflow.events.array import EVENT_DTYPE, EventArray
+from chipflow.events.array import EVENT_DTYPE, EventArray, OnOutside
 from chipflow.events.result import CoreCounters, RunResult
 from hwconfig.config import ChipConfig
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator.network import Network
 from chipflow.errors import EmulatorError, EventError, UnsupportedConfigError
-from chipflow.events.array import EventArray, as_events, describe, outside
+from chipflow.events.array import EventArray, OnOutside, as_events, describe, outside
 from hwconfig.config import ChipConfig
 
 MOST_TICKS_BEFORE_FIRST_EVENT = 1_000_000
-OnOutside = Literal["error", "drop"]
 
 
 def checked_options(on_outside: str, order: str) -> None:

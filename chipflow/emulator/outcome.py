@@ -56,13 +56,13 @@ class Outcome:
         order = self.network.order
         return RunResult(
             events=events,
-            counters={core: counters[core] for core in sorted(order)},
-            states={core: states[core] for core in sorted(order)},
+            counters={core: counters[core] for core in order},
+            states={core: states[core] for core in order},
             accounting=Accounting(
                 sent=self.sent, received=len(events), dropped=dropped, dropped_at_readout=self.dropped_at_readout
             ),
             monitored=tuple(core for core in order if self.config.core(core).monitor_enable),
-            shapes={core: self.config.core(core).dimensions.output_shape for core in sorted(order)},
+            shapes={core: self.config.core(core).dimensions.output_shape for core in order},
             duration=duration,
         )
 

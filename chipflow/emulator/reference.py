@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator.inputs import InputRules, OnOutside, checked_duration, checked_options, checked_period
+from chipflow.emulator.inputs import InputRules, checked_duration, checked_options, checked_period
 from chipflow.emulator.network import Route, build_network
 from chipflow.emulator.outcome import Outcome, checked_states
 from chipflow.errors import StrictModeError
-from chipflow.events.array import EventArray, make_events
+from chipflow.events.array import EventArray, OnOutside, make_events
 from chipflow.events.result import CoreCounters, RunResult
 from hwconfig.config import ChipConfig, CoreConfig
 

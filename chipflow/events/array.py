@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from chipflow.errors import EventError
 
 EventArray = npt.NDArray[np.void]
+OnOutside = Literal["error", "drop"]
+"""What happens to input events outside the map they enter: all are refused before the run, or these are dropped and counted."""
 
 EVENT_DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int16)])
 EVENT_LAYER_DTYPE = np.dtype([*((name, EVENT_DTYPE[name]) for name in ("x", "y", "t", "p")), ("layer", np.uint8)])

@@ -75,7 +75,7 @@ class RunResult:
 
     Attributes:
         events: reported spikes with fields x, y, t, p, layer; by t, then layer in the order of the network.
-        counters: per core id.
+        counters: per core id, cores in the order of the network.
         states: per core id, int16 [feature, y, x], after the run.
         accounting: totals.
         monitored: ids of the monitored cores, in the order of the network.
