@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -80,12 +82,16 @@ def compile(
     as_json: AsJson = False,
 ) -> None:
     """Convert, quantise and place a network; write a program file."""
+    from hwconfig import get_chip
+
     shape = _shape(input_shape)
-    module, images = _load_model(model, weights), None if calibration is None else _load_images(calibration)
+    with _names("--chip"):
+        spec = get_chip(chip)
+    module, images = _load_model(model, weights, as_json), None if calibration is None else _load_images(calibration)
     with _judged(as_json):
         from chipflow.compiler import compile as compile_model
 
-        program = compile_model(module, chip, shape, calibration=images, quantization=quantization.value)
+        program = compile_model(module, spec, shape, calibration=images, quantization=quantization.value)
         _write(lambda: program.save(output), output)
     if as_json:
         return _print_json({"program": str(output), "hash": program.config.hash, "layers": program.memory_rows()})
@@ -107,7 +113,9 @@ def check(
     with _judged(as_json):
         loaded, stale = _read(path)
     report = _config(loaded).violations()
-    if stale and accept_edit and report.ok:
+    if stale:
+        stale = "; ".join([stale, *_contradictions(loaded)])
+    if stale and accept_edit and report.ok and not _contradictions(loaded):
         _write(lambda: _save(loaded, path), path)
         stale = ""
     if as_json:
@@ -135,16 +143,18 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a recording through a program."""
-    with _judged(as_json):
-        from chipflow.backends.base import open_device
-        from chipflow.events.files import load_events, save_events
+    from chipflow.backends.base import open_device
+    from chipflow.events.files import load_events, save_events
 
+    _existing(recording)
+    with _names("--device"):
+        opened = open_device(device)
+    with _judged(as_json), opened:
         loaded, stale = _read(path)
         if stale:
             _fail(f"{path}: {stale}", as_json)
         events = load_events(recording)
-        with open_device(device) as opened:
-            result = opened.run(loaded, events, duration=duration, strict=strict, on_outside=on_outside.value)
+        result = opened.run(loaded, events, duration=duration, strict=strict, on_outside=on_outside.value)
         if output is not None:
             target = output
             _write(lambda: save_events(target, result.events), output)
@@ -193,13 +203,13 @@ def demo(
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not features,y,x in whole numbers", param_hint="--input-shape") from None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"{text!r} is not features,y,x in whole numbers from 1", param_hint="--input-shape")
+    return tuple(map(int, parts))
 
 
-def _load_model(spec: str, weights: Path | None) -> Any:
+def _load_model(spec: str, weights: Path | None, as_json: bool) -> Any:
     """The module that model.py:function returns, with the weights loaded."""
     file, _, function = spec.partition(":")
     if not function or not Path(file).is_file():
@@ -208,18 +218,36 @@ def _load_model(spec: str, weights: Path | None) -> Any:
         )
     import runpy
 
-    made = runpy.run_path(file).get(function)
+    try:
+        made = runpy.run_path(file).get(function)
+    except Exception as error:
+        _fail(f"{file}: {type(error).__name__}: {error}", as_json)
     if not callable(made):
         raise typer.BadParameter(f"{file} has no function {function!r}", param_hint="MODEL")
-    module: Any = made()
-    if weights is not None:
-        import torch
+    from torch import nn
 
-        try:
-            module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        except Exception as error:
-            raise typer.BadParameter(f"{weights}: no state dict for this model: {error}", param_hint="--weights") from None
+    try:
+        module: Any = made()
+    except Exception as error:
+        _fail(f"{spec}: {type(error).__name__}: {error}", as_json)
+    if not isinstance(module, nn.Module):
+        _fail(f"{spec} returned {type(module).__name__}, an nn.Module is needed", as_json)
+    if weights is not None:
+        _load_weights(module, _existing(weights), as_json)
     return module.eval()
+
+
+def _load_weights(module: Any, path: Path, as_json: bool) -> None:
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # torch's own advice would be to load it unsafely
+        _fail(f"{path}: no state dict: save one with torch.save(model.state_dict(), ...)", as_json)
+    try:
+        module.load_state_dict(state)
+    except Exception as error:
+        _fail(f"{path}: no state dict for this model: {error}", as_json)
 
 
 def _load_images(path: Path) -> Any:
@@ -227,26 +255,48 @@ def _load_images(path: Path) -> Any:
     import numpy as np
 
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path}: no array of images: {error}", param_hint="--calibration") from None
+        with _existing(path).open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise typer.BadParameter(f"{path}: no array of numbers: save one with numpy.save", param_hint="--calibration") from None
 
 
 def _read(path: Path) -> tuple[Program | ChipConfig, str]:
     """What is in a program file or a bare configuration, and how its hash is stale."""
     from chipflow.errors import ProgramFileError
     from chipflow.program import Program
-    from hwconfig import files
+    from hwconfig import HwconfigError, files
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        document = files.parse(_existing(path).read_text(encoding="utf-8"), "program or configuration")
+        if document.get("format") != files.FORMAT:
+            return Program.read(path)
+        config, stated = files.read_document(document)
+    except (OSError, UnicodeDecodeError, HwconfigError) as error:
         raise ProgramFileError(f"{path}: {error}") from None
-    document = files.parse(text, "program or configuration")
-    if document.get("format") != files.FORMAT:
-        return Program.read(path)
-    config, stated = files.read_document(document)
     return config, "" if stated == config.hash else files.stale_message(stated, config.hash)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise typer.BadParameter(f"{path}: no such file")
+    return path
+
+
+@contextmanager
+def _names(option: str) -> Iterator[None]:
+    """A name that does not exist is wrong use of the option."""
+    try:
+        yield
+    except DeploymentError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _contradictions(loaded: Program | ChipConfig) -> list[str]:
+    from chipflow.program import Program
+    from chipflow.program_file import contradictions
+
+    return contradictions(loaded) if isinstance(loaded, Program) else []
 
 
 def _config(loaded: Program | ChipConfig) -> ChipConfig:

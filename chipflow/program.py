@@ -12,7 +12,7 @@ from chipflow.errors import ProgramFileError
 from chipflow.ir.graph import Graph
 from chipflow.quantization import LayerScale
 from chipflow.tables import table
-from hwconfig import ChipConfig, HwconfigError
+from hwconfig import ChipConfig, DeploymentError
 from hwconfig.files import write_text
 from hwconfig.memory import KINDS
 
@@ -118,7 +118,7 @@ class Program:
             return program_file.from_json(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ProgramFileError(f"{path}: {error.strerror}") from None
-        except (HwconfigError, UnicodeDecodeError) as error:
+        except (DeploymentError, UnicodeDecodeError) as error:
             raise ProgramFileError(f"{path}: {error}") from None
 
 

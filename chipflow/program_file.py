@@ -8,11 +8,11 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from chipflow.errors import ChipflowError, ProgramFileError
 from chipflow.ir import nodes
 from chipflow.ir.graph import Graph
-from chipflow.quantization import LayerScale
 from hwconfig.arrays import decode_array, encode_array
 from hwconfig.files import canonical_hash, check_head, parse, read_document, stale_message, to_document
 
@@ -46,13 +46,36 @@ def from_json(text: str) -> tuple[Program, str]:
     config, stated = read_document(document["config"])
     try:
         program = _build(document, config)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise ProgramFileError(f"not a valid program file: it has no field {error}") from None
+    except (IndexError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         detail = str(error) if isinstance(error, ChipflowError) else f"{type(error).__name__}: {error}"
         raise ProgramFileError(f"not a valid program file: {detail}") from None
+    _refuse_unknown_fields(document, program)
     if stated != config.hash:
         return program, stale_message(stated, config.hash)
     actual = canonical_hash(_contents(program))
     return program, "" if document.get("hash") == actual else f"the program's records were edited by hand: their hash is {actual}"
+
+
+def _refuse_unknown_fields(document: Mapping[str, Any], program: Program) -> None:
+    unknown = sorted(set(document) - {"format", "schema_version", "hash", "config", *_contents(program)})
+    if unknown:
+        raise ProgramFileError(f"not a valid program file: unknown fields {', '.join(unknown)}")
+
+
+def contradictions(program: Program) -> list[str]:
+    """Where the records of a program do not belong to its configuration, as after an edit by hand."""
+    cores, placed = program.config.active_cores, sorted(layer.core for layer in program.layers)
+    found: list[str] = []
+    if placed != list(cores):
+        found.append(f"layers are on cores {placed}, configured are {list(cores)}: compile again")
+    if not program.entries or not set(program.entries) <= set(cores):
+        found.append(f"entries are {list(program.entries)}, configured cores are {list(cores)}: name one of these")
+    period = program.slow_clock_period_us
+    if period is not None and period < 1:
+        found.append(f"slow_clock_period_us is {period}: give 1 or more, or null")
+    return found
 
 
 def _contents(program: Program) -> dict[str, Any]:
@@ -96,8 +119,7 @@ def _build(document: Mapping[str, Any], config: Any) -> Program:
 def _record(layer: Mapping[str, Any]) -> Any:
     from chipflow.program import LayerRecord
 
-    scale = LayerScale(**{**layer["quantization"], "notes": tuple(layer["quantization"]["notes"])})
-    return LayerRecord(**{**layer, "quantization": scale})
+    return TypeAdapter(LayerRecord).validate_json(json.dumps(layer), strict=True)
 
 
 def _graph(document: Mapping[str, Any]) -> Graph:

@@ -48,7 +48,7 @@ def _inflate(data: Any, size: int) -> bytes:
     try:
         inflater = zlib.decompressobj()
         raw = inflater.decompress(base64.b64decode(data, validate=True), size + 1)
-    except (zlib.error, binascii.Error, TypeError, ValueError) as error:
+    except (zlib.error, binascii.Error, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"array data cannot be unpacked: {error}") from None
     if len(raw) != size or not inflater.eof:
         raise ValueError(f"array data does not hold the {size} bytes that its shape and dtype need")

@@ -108,7 +108,11 @@ class CoreConfig(ConfigPart):
         data = cast("Mapping[str, Any]", data)
         dimensions = Dimensions.model_validate(data["dimensions"])
         shape = tuple(max(size, 0) for size in dimensions.output_shape)
-        zeros = {"biases": np.zeros(shape[0], np.int16), "neurons_initial_value": np.zeros(shape, np.int16)}
+        missing = {name: size for name, size in (("biases", shape[:1]), ("neurons_initial_value", shape)) if name not in data}
+        try:
+            zeros = {name: np.zeros(size, np.int16) for name, size in missing.items()}
+        except MemoryError:
+            raise ValueError(f"output_shape {shape} does not fit into memory") from None
         return {**zeros, **data, "dimensions": dimensions}
 
     @property

@@ -70,7 +70,6 @@ class Device(Protocol):
             StrictModeError: a state left its range.
         """
         ...
-        ...
 
     def close(self) -> None:
         """Gives the device back; a second call does nothing."""
@@ -90,9 +89,9 @@ def open_device(name: str = "emulator") -> Device:
     Raises:
         DeviceError: no such device; the message lists those there are.
     """
-    kind, _, chip = name.partition(":")
-    if kind != "emulator" or (chip and chip not in chip_names()):
-        known = ["emulator", *(f"emulator:{chip_name}" for chip_name in chip_names())]
+    chip = name.removeprefix("emulator").removeprefix(":")
+    known = ["emulator", *(f"emulator:{chip_name}" for chip_name in chip_names())]
+    if name not in known:
         raise DeviceError(f"unknown device {name!r}: known are {', '.join(known)}; boards are not supported by this version")
     from chipflow.backends.emulated import EmulatedDevice
 

@@ -35,6 +35,7 @@ class Core:
         self.shape: Shape = self.config.dimensions.output_shape
         self._geometry: Geometry = layout.geometry(config, core_id, strict=strict)
         self._tables: Tables = layout.tables(self.config)
+        self._masks = layout.masks(self.shape)
         self._out: Items | None = None
         self.totals = np.zeros(records.N_TOTALS, np.int64)
         self.reset()
@@ -51,7 +52,6 @@ class Core:
     def write(self, states: npt.NDArray[np.int16]) -> None:
         """Replace the states, int16 [f][y][x] of the core's output shape."""
         self._states = layout.to_kernel(states)
-        self._geometry = self._geometry._replace(fast=int(layout.fast_path_is_exact(self.config, states)))
 
     def save(self) -> CoreMemory:
         """A copy of all that the core remembers."""
@@ -71,34 +71,31 @@ class Core:
         if not items.f.size:
             return empty_items()
         handled = int(self.totals[records.HANDLED]) + int(np.count_nonzero(items.f != records.TICK))
-        before = self.save() if self._geometry.strict and self._geometry.low == layout.STATE_MIN else None
-        spikes, status = self._advance(items, self._geometry)
-        if status == records.RETRY and before is not None:
-            # The row-wise path knows that some state was clipped, not which: the careful path stops at it.
-            self._states, self.totals = before.states.copy(), before.totals.copy()
-            spikes, status = self._advance(items, self._geometry._replace(fast=0))
+        spikes = self._advance(items)
         if int(self.totals[records.HANDLED]) != handled:
             raise EmulatorError(
                 f"core {self.id} handled {self.totals[records.HANDLED]} events instead of {handled}: please report this"
             )
         return spikes
 
-    def _advance(self, items: Items, geometry: Geometry) -> tuple[Items, int]:
+    def _advance(self, items: Items) -> Items:
         buffer = self._buffer()
         pieces: list[Items] = []
         position, status, neuron = 0, records.FULL, 0
         while status == records.FULL:
-            position, count, status, neuron = advance(geometry, self._tables, self._states, self.totals, items, position, buffer)
+            position, count, status, neuron = advance(
+                self._geometry, self._tables, self._states, self.totals, self._masks, items, position, buffer
+            )
             pieces.append(take(buffer, slice(0, count)))
         if status in (records.LOW_CLIPPED, records.HIGH_CLIPPED):
             raise self._clipped(status, neuron, int(items.t[position]))
-        return concatenate(pieces), status
+        return concatenate(pieces)
 
     def _clipped(self, status: int, neuron: int, time: int) -> StrictModeError:
         features, _, width = self.shape
         place, f = divmod(int(neuron), features)
         y, x = divmod(place, width)
-        limit = layout.STATE_MIN if status == records.LOW_CLIPPED else layout.STATE_MAX
+        limit = records.STATE_MIN if status == records.LOW_CLIPPED else records.STATE_MAX
         return StrictModeError(self.id, (f, y, x), time, f"the membrane potential was clipped at {limit}")
 
     def _buffer(self) -> Items:

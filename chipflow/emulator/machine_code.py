@@ -12,7 +12,7 @@ from chipflow.emulator.records import Geometry, Items, Sizes, Tables
 
 Array = npt.NDArray[Any]
 _STREAM = (np.int16, np.int16, np.int16, np.int64, np.int64)
-_KINDS = (np.int64, np.int8, np.int64, np.int16, np.int16, np.int64, *_STREAM, *_STREAM, np.int64)
+_KINDS = (np.int64, np.int8, np.int64, np.int16, np.int64, np.int64, np.int16, np.int64, np.uint64, *_STREAM, *_STREAM, np.int64)
 
 
 def advance(
@@ -20,16 +20,27 @@ def advance(
     tables: Tables,
     states: npt.NDArray[np.int16],
     totals: npt.NDArray[np.int64],
+    masks: npt.NDArray[np.uint64],
     items: Items,
     start: int,
     out: Items,
 ) -> tuple[int, int, int, int]:
     """`kernels.advance`: (next item, spikes stored in `out`, status, neuron). Other threads may run meanwhile."""
-    sizes = Sizes(tables.weights.size, tables.nonzero.size, states.size, items.f.size, out.f.size, start)
+    sizes = Sizes(
+        weights=len(tables.weights),
+        nonzero=len(tables.nonzero),
+        rows=len(tables.rows),
+        columns=len(tables.columns),
+        states=len(states),
+        masks=len(masks),
+        items=len(items.f),
+        room=len(out.f),
+        start=start,
+    )
     numbers = np.array((*geometry, *sizes), np.int64)
     answer = np.zeros(4, np.int64)
-    arrays: tuple[Array, ...] = (numbers, *tables, states, totals, *items, *out, answer)
-    function()(*map(_address, arrays, _KINDS))
+    arrays: tuple[Array, ...] = (numbers, *tables, states, totals, masks, *items, *out, answer)
+    function(len(_KINDS))(*map(_address, arrays, _KINDS))
     return int(answer[0]), int(answer[1]), int(answer[2]), int(answer[3])
 
 

@@ -21,8 +21,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 
 CACHE_VARIABLE = "CHIPFLOW_CACHE_DIR"
-SOURCES = ("kernels.py", "records.py")
-ARGUMENTS = 17
+SOURCES = ("kernels.py", "records.py", "vectors.py")
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Compiled:
 
 
 @cache
-def function() -> Callable[..., None]:
-    """`kernels.advance_c`; the call lets other threads run."""
+def function(arguments: int) -> Callable[..., None]:
+    """`kernels.advance_c`, which takes this many addresses; the call lets other threads run."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     compiled = _cached() or _compile_and_keep()
@@ -62,7 +61,7 @@ def function() -> Callable[..., None]:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(compiled.code))
     engine.finalize_object()
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * ARGUMENTS)
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)
     loaded = kind(engine.get_function_address(compiled.name))
     loaded.engine = engine  # pyright: ignore[reportAttributeAccessIssue]  # the code lives as long as its engine
     return loaded

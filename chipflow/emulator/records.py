@@ -7,43 +7,46 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+STATE_MIN, STATE_MAX = -32768, 32767
+LANES = 32  # neurons that one step of the kernels updates; their arrays have as many spare elements at the end
 TICK = -1  # feature of a stream item that is a clock tick
-DONE, FULL, LOW_CLIPPED, HIGH_CLIPPED, RETRY = 0, 1, 2, 3, 4
+DONE, FULL, LOW_CLIPPED, HIGH_CLIPPED = 0, 1, 2, 3
 SYNOPS, UPDATES, LEAK_UPDATES, SPIKES, SPIKES_OUT, LOWER, UPPER, HANDLED, PHASE = range(9)
 N_TOTALS = 9  # PHASE, the decimator's count since the last spike that passed, is kept in the same array
 
 
 class Geometry(NamedTuple):
-    """Numbers of one core: output map, kernel, strides and paddings, thresholds; 0 or 1 for what is off or on."""
+    """Numbers of one core: output map, kernel, thresholds; 0 or 1 for what is off or on."""
 
     features: int
     height: int
     width: int
     kernel: int
     stride_y: int
-    stride_x: int
-    pad_y: int
-    pad_x: int
-    taps: int
-    """Taps per phase along x: kernel / stride_x, rounded up."""
+    row_taps: int
+    """Taps of one kernel row in the kernels' layout, padding included."""
     low: int
     high: int
     to_zero: int
     decimate: int
     """One of this many spikes passes; 1: all."""
     strict: int
-    fast: int
-    """It is proven that zero weights need no special care (`layout.fast_path_is_exact`)."""
+    leaking: int
+    """How many features have a bias other than 0."""
 
 
 class Tables(NamedTuple):
-    """Weights of one core in the kernels' layout."""
+    """Weights of one core in the kernels' layout; weights and biases are followed by LANES spare elements."""
 
     weights: npt.NDArray[np.int8]
-    """Flat [c][ky][phase][j][f]."""
+    """Flat [c][ky][tap][f]."""
     nonzero: npt.NDArray[np.int64]
-    """Running count of non-zero weights, flat [c][ky][phase][j of taps + 1]."""
+    """Running count of non-zero weights along a kernel row, flat [c][ky][tap], with one more than taps."""
     biases: npt.NDArray[np.int16]
+    rows: npt.NDArray[np.int64]
+    """For each y of the input map: how many output rows an event there touches, the first of them, its ky."""
+    columns: npt.NDArray[np.int64]
+    """For each x of the input map: how many output columns an event there touches, the first of them, its tap."""
 
 
 class Sizes(NamedTuple):
@@ -51,7 +54,10 @@ class Sizes(NamedTuple):
 
     weights: int
     nonzero: int
+    rows: int
+    columns: int
     states: int
+    masks: int
     items: int
     room: int
     """Length of the arrays for the spikes."""

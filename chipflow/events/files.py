@@ -67,4 +67,4 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         if isinstance(error, EventError):
             raise
-        raise EventError(f"{path}: not an npz file of events, or truncated ({error})") from None
+        raise EventError(f"{path}: not an npz file of events, or truncated") from None
