@@ -16,9 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRST_RECORDINGS = (60004, 60003, 60002, 60019, 60005, 60009, 60012, 60001, 60062, 60008)
 
 
+def data_path(part: str) -> Path:
+    """Where a part of the real data is looked for."""
+    return Path(os.environ.get("CHIPFLOW_DATA", ROOT.parent / "shared" / "data")) / part
+
+
 def data_folder(part: str) -> Path:
     """A folder of the real data; skips the test where it is missing."""
-    folder = Path(os.environ.get("CHIPFLOW_DATA", ROOT.parent / "shared" / "data")) / part
+    folder = data_path(part)
     if not folder.is_dir():
         pytest.skip(f"real data not found: no folder {part} in CHIPFLOW_DATA or beside the project")
     return folder

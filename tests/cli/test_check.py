@@ -1,0 +1,90 @@
+"""chipflow check: the design rules, and files edited by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hwconfig import RULES, ChipConfig
+from tests.cli.command_line import OK, WANTING, chipflow, refused
+from tests.cli.programs import config_part, edit, edit_whole, illegal, legal
+
+BOTH_KINDS = pytest.mark.parametrize("path", ["program.chipflow", "config.json"])
+
+
+def stamped(path: str) -> ChipConfig:
+    """The configuration in a file, which must carry the right hash."""
+    return ChipConfig.from_json(json.dumps(config_part(json.loads(Path(path).read_text()))))
+
+
+@BOTH_KINDS
+def test_a_good_file(path):
+    assert chipflow("check", path).out == f"{path}: no design rule is broken\n"
+    assert chipflow("check", path, "--json").document == {"ok": True, "stale": "", "violations": []}
+
+
+@BOTH_KINDS
+def test_rules_lists_every_rule(path):
+    lines = chipflow("check", path, "--rules").out.splitlines()
+    for rule in RULES.values():
+        assert f"{rule.name} ({rule.grade}): {rule.sentence}" in lines
+
+
+@BOTH_KINDS
+def test_an_edited_file_is_reported_with_its_stale_hash_and_every_broken_rule(path):
+    message = refused("check", edit(path, illegal), code=WANTING)
+    for words in (stamped(path).hash, "edited by hand", "--accept-edit", "[threshold-low]", "[decimator]", "is 99", "0 to 7"):
+        assert words in message
+    outcome = chipflow("check", "edited", "--json")
+    assert (outcome.code, outcome.document["ok"]) == (WANTING, False)
+    assert stamped(path).hash in outcome.document["stale"]
+    assert {found["rule"] for found in outcome.document["violations"]} == {"threshold-low", "decimator"}
+    assert all(found["fix"] for found in outcome.document["violations"])
+
+
+@BOTH_KINDS
+def test_a_legal_edit_is_reported_until_it_is_accepted(folder, path):
+    assert "edited by hand" in refused("check", edit(path, legal), code=WANTING)
+    present = set(folder.iterdir())
+    assert chipflow("check", "edited", "--accept-edit").code == OK
+    assert chipflow("check", "edited").code == OK
+    assert set(folder.iterdir()) == present
+    before, after = stamped(path), stamped("edited")
+    core = before.active_cores[0]
+    assert after == before.with_core(core, threshold_high=before.core(core).threshold_high + 1)
+
+
+@BOTH_KINDS
+def test_an_illegal_edit_is_not_accepted(path):
+    message = refused("check", edit(path, illegal), "--accept-edit", code=WANTING)
+    assert "[threshold-low]" in message
+    assert "[decimator]" in message
+
+
+@BOTH_KINDS
+def test_a_good_file_is_not_written_again(path):
+    before = Path(path).stat()
+    assert chipflow("check", path, "--accept-edit").code == OK
+    assert (Path(path).stat().st_ino, Path(path).stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"entries": [5]}, "5"),
+        ({"slow_clock_period_us": -4}, "-4"),
+        ({"layers": []}, "layers"),
+    ],
+)
+def test_records_that_contradict_the_configuration_are_not_accepted(change, word):
+    edit_whole("program.chipflow", lambda program: program.update(change))
+    for option in ([], ["--accept-edit"]):
+        assert word in refused("check", "edited", *option, code=WANTING)
+
+
+def test_a_chip_of_a_file_that_does_not_exist_is_named_with_those_that_do():
+    message = refused("check", edit("program.chipflow", lambda config: config.update(chip="speck9")), code=WANTING)
+    for words in ("edited", "speck9", "speck2e, speck2f"):
+        assert words in message

@@ -1,0 +1,92 @@
+"""What a run does: it starts anew, answers as the reference, and reports what was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from chipflow import Program
+from chipflow.backends.base import Device
+from chipflow.emulator import ReferenceEmulator
+from chipflow.errors import DeviceError
+from chipflow.events import EventArray, RunResult
+from tests.emulator.test_equality import assert_same
+
+from .conftest import DURATION_US, LAYERS, program_for
+
+
+def silent(result: RunResult) -> tuple[object, ...]:
+    """What does not depend on which layers are monitored."""
+    return result.counters, {core: states.tolist() for core, states in result.states.items()}
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_answer_is_that_of_the_reference(device: Device, chip: str, events: EventArray, bias: bool) -> None:
+    program = program_for(chip, bias)
+    reference = ReferenceEmulator(program.config, entries=program.entries, slow_clock_period_us=program.slow_clock_period_us)
+    result = device.run(program, events, duration=2 * DURATION_US)
+    assert_same(result, reference.run(events, duration=2 * DURATION_US))
+    assert len(result.events) > 0
+    assert all(counted.leak_updates > 0 for counted in result.counters.values()) == bias
+
+
+def test_every_run_starts_from_the_initial_states(device: Device, chip: str, program: Program, events: EventArray) -> None:
+    first = device.run(program, events)
+    assert any(states.any() for states in first.states.values())
+    assert_same(device.run(program, events), first)
+    device.run(program_for(chip, bias=True), events)
+    assert_same(device.run(program, events), first)
+
+
+def test_layers_are_monitored_by_name_and_by_core(device: Device, program: Program, events: EventArray) -> None:
+    before = program.config.hash
+    usual = device.run(program, events)
+    cores = [program.placement[name] for name in LAYERS]
+    assert usual.monitored == (cores[2],)
+    for monitor in (LAYERS, cores, [LAYERS[0], *cores[1:]]):
+        result = device.run(program, events, monitor=monitor)
+        assert result.monitored == tuple(cores)
+        assert set(result.events["layer"]) == set(cores)
+        assert silent(result) == silent(usual)
+        mine = result.events[result.events["layer"] == cores[2]]
+        assert mine.tolist() == usual.events.tolist()
+    assert program.config.hash == before
+
+
+def test_monitoring_nothing_still_counts(device: Device, program: Program, events: EventArray) -> None:
+    result = device.run(program, events, monitor=[])
+    assert (len(result.events), result.monitored, result.accounting.received) == (0, (), 0)
+    assert silent(result) == silent(device.run(program, events))
+
+
+def test_a_bare_configuration_runs_as_its_program(device: Device, program: Program, events: EventArray) -> None:
+    result = device.run(program.config, events, monitor=[program.placement["1.5"]])
+    assert_same(result, device.run(program, events))
+    assert not result.names
+    with pytest.raises(DeviceError, match=r"1\.5"):
+        device.run(program.config, events, monitor=["1.5"])
+
+
+def test_the_clock_goes_on_up_to_the_duration(device: Device, chip: str, events: EventArray) -> None:
+    program = program_for(chip, bias=True)
+    ticks = {}
+    for duration in (DURATION_US, 3 * DURATION_US):
+        result = device.run(program, events, duration=duration)
+        assert result.duration == duration
+        ticks[duration] = result.counters[program.entries[0]].leak_updates
+    assert ticks[3 * DURATION_US] == 3 * ticks[DURATION_US] > 0
+    assert device.run(program, events).duration is None
+
+
+def test_no_events_are_a_run_too(device: Device, program: Program, events: EventArray) -> None:
+    result = device.run(program, events[:0], duration=10)
+    assert (len(result.events), result.accounting.sent) == (0, 0)
+    assert not any(states.any() for states in result.states.values())
+
+
+def test_time_that_runs_out_is_an_error_that_leaves_the_device_usable(
+    device: Device, program: Program, events: EventArray
+) -> None:
+    first = device.run(program, events, timeout=600)
+    with pytest.raises(DeviceError, match="allowed were 0"):
+        device.run(program, events, timeout=0)
+    assert_same(device.run(program, events), first)
