@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format types docs bench clean distclean
+.PHONY: help demo test test-fast lint format types docs schema bench clean distclean
 
 help: ## list the targets
 	@grep -hE '^[.a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s  %s\n", $$1, $$2}'
@@ -42,9 +42,13 @@ types: $(READY) ## static types
 docs: $(READY) ## build the documentation, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(READY) ## benchmarks, beside sinabs
+schema: $(READY) ## write the JSON Schema of configuration files into docs/schema
+	$(BIN)/python -c 'import json, hwconfig; from hwconfig.files import SCHEMA_VERSION as version; \
+		open(f"docs/schema/hwconfig-{version}.json", "w").write(json.dumps(hwconfig.json_schema(), indent=1) + "\n")'
+
+bench: $(READY) ## benchmarks, those of the emulator beside sinabs
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
-	@for name in startup emulator_speed nmnist_vs_sinabs; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit $$?; done
+	@for name in hwconfig_speed startup emulator_speed nmnist_vs_sinabs; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit $$?; done
 
 clean: ## remove what tools left behind (the virtual environment stays)
 	rm -rf build dist site demo-output .pytest_cache .ruff_cache .hypothesis

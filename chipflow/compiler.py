@@ -18,7 +18,8 @@ from chipflow.passes.lower_linear import LowerLinear
 from chipflow.passes.lower_pooling import LowerPooling, pooling_factors
 from chipflow.passes.quantize import Mode, Quantize
 from chipflow.program import LayerRecord, Program
-from hwconfig import ChipSpec, Report, check_core, get_chip
+from chipflow.program_file import graph_hash
+from hwconfig import ChipSpec, Provenance, Report, check_core, get_chip
 
 
 def compile(
@@ -61,7 +62,11 @@ def compile(
     _check_limits(plans, spec)
     monitored = _monitored(monitor, plans)
     allocation = allocate(plans, spec, _pins(layer2core_map))
-    provenance = {"chipflow": version("chipflow"), "quantization": quantization, "time_step_us": time_step_us}
+    provenance = Provenance(
+        tool=f"chipflow {version('chipflow')}",
+        model_hash=graph_hash(graph),
+        options={"quantization": quantization, "time_step_us": time_step_us, "calibrated": calibration is not None},
+    )
     config = emit(plans, allocation.placement, spec, monitored, provenance)
     report = config.violations()
     if not report.ok:

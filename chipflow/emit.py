@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from chipflow.ir.plan import LayerPlan
-from hwconfig import ChipConfig, ChipSpec, CoreConfig, Destination, Dimensions
+from hwconfig import ChipConfig, ChipSpec, CoreConfig, Destination, Dimensions, Provenance
 
 
 def emit(
@@ -16,11 +15,11 @@ def emit(
     placement: Mapping[str, int],
     chip: ChipSpec,
     monitor: Collection[str],
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
 ) -> ChipConfig:
     """The chip's configuration; `monitor` names the layers whose spikes are reported."""
     cores = {placement[plan.name]: core_config(plan, placement, plan.name in monitor) for plan in plans}
-    return ChipConfig(chip=chip, cnn_layers=cores, provenance=dict(provenance))
+    return ChipConfig(chip=chip, cnn_layers=cores, provenance=provenance)
 
 
 def core_config(plan: LayerPlan, placement: Mapping[str, int] | None = None, monitor: bool = False) -> CoreConfig:
@@ -29,6 +28,7 @@ def core_config(plan: LayerPlan, placement: Mapping[str, int] | None = None, mon
     biases = np.zeros(features, np.int16) if plan.biases is None else plan.biases
     destinations = tuple(Destination(layer=placement[name] if placement else 0, pooling=pool) for name, pool in plan.targets)
     return CoreConfig(
+        layer_name=plan.name,
         dimensions=Dimensions(
             kernel_size=size,
             stride=plan.stride,

@@ -12,7 +12,7 @@ from chipflow.errors import ProgramFileError
 from chipflow.ir.graph import Graph
 from chipflow.quantization import LayerScale
 from chipflow.tables import table
-from hwconfig import ChipConfig, DeploymentError
+from hwconfig import ChipConfig, DeploymentError, Report
 from hwconfig.files import write_text
 from hwconfig.memory import KINDS
 
@@ -64,6 +64,10 @@ class Program:
         """Opens the device, runs, closes it; options as in `device.run`."""
         with open_device(device) as opened:
             return opened.run(self, events, **options)
+
+    def violations(self) -> Report:
+        """Every design rule that the configuration breaks, judged with the program's slow clock and entries."""
+        return self.config.violations(slow_clock_period_us=self.slow_clock_period_us, entries=self.entries)
 
     def memory_rows(self) -> list[dict[str, Any]]:
         """For each layer its core and, for each memory, words needed and available."""

@@ -14,10 +14,12 @@ from chipflow.errors import ChipflowError, ProgramFileError
 from chipflow.ir import nodes
 from chipflow.ir.graph import Graph
 from hwconfig.arrays import decode_array, encode_array
-from hwconfig.files import canonical_hash, check_head, parse, read_document, stale_message, to_document
+from hwconfig.files import HEAD, checked_version, parse, read_document, to_document
+from hwconfig.hashing import canonical_hash
 
 if TYPE_CHECKING:
-    from chipflow.program import Program
+    from chipflow.program import LayerRecord, Program
+    from hwconfig import ChipConfig
 
 FORMAT = "chipflow-program"
 SCHEMA_VERSION = 1
@@ -40,10 +42,10 @@ def from_json(text: str) -> tuple[Program, str]:
         ConfigFileError, ProgramFileError: truncated, foreign, of a newer version, or with wrong fields.
     """
     document = parse(text, "program")
-    check_head(document, FORMAT, SCHEMA_VERSION)
+    checked_version(document, FORMAT, SCHEMA_VERSION)
     if not isinstance(document.get("config"), dict):
         raise ProgramFileError("the program file has no configuration")
-    config, stated = read_document(document["config"])
+    config, stale = read_document(document["config"])
     try:
         program = _build(document, config)
     except KeyError as error:
@@ -52,14 +54,14 @@ def from_json(text: str) -> tuple[Program, str]:
         detail = str(error) if isinstance(error, ChipflowError) else f"{type(error).__name__}: {error}"
         raise ProgramFileError(f"not a valid program file: {detail}") from None
     _refuse_unknown_fields(document, program)
-    if stated != config.hash:
-        return program, stale_message(stated, config.hash)
+    if stale:
+        return program, stale
     actual = canonical_hash(_contents(program))
     return program, "" if document.get("hash") == actual else f"the program's records were edited by hand: their hash is {actual}"
 
 
 def _refuse_unknown_fields(document: Mapping[str, Any], program: Program) -> None:
-    unknown = sorted(set(document) - {"format", "schema_version", "hash", "config", *_contents(program)})
+    unknown = sorted(set(document) - {*HEAD, "config", *_contents(program)})
     if unknown:
         raise ProgramFileError(f"not a valid program file: unknown fields {', '.join(unknown)}")
 
@@ -72,6 +74,9 @@ def contradictions(program: Program) -> list[str]:
         found.append(f"layers are on cores {placed}, configured are {list(cores)}: compile again")
     if not program.entries or not set(program.entries) <= set(cores):
         found.append(f"entries are {list(program.entries)}, configured cores are {list(cores)}: name one of these")
+    named = {layer.core: layer.name for layer in program.layers}
+    if found == [] and named != program.config.layer_names:
+        found.append(f"layers are {named}, the configuration names {program.config.layer_names}: compile again")
     period = program.slow_clock_period_us
     if period is not None and period < 1:
         found.append(f"slow_clock_period_us is {period}: give 1 or more, or null")
@@ -84,11 +89,17 @@ def _contents(program: Program) -> dict[str, Any]:
         "layers": [asdict(layer) for layer in program.layers],
         "entries": list(program.entries),
         "slow_clock_period_us": program.slow_clock_period_us,
-        "graph": {
-            "nodes": [_node_fields(node) for node in program.graph.nodes],
-            "edges": [list(edge) for edge in program.graph.edges],
-        },
+        "graph": _graph_contents(program.graph),
     }
+
+
+def _graph_contents(graph: Graph) -> dict[str, Any]:
+    return {"nodes": [_node_fields(node) for node in graph.nodes], "edges": [list(edge) for edge in graph.edges]}
+
+
+def graph_hash(graph: Graph) -> str:
+    """SHA-256 of a network at any level: kinds, names, parameters and edges."""
+    return canonical_hash(_graph_contents(graph))
 
 
 def _node_fields(node: nodes.Node) -> dict[str, Any]:
@@ -103,20 +114,30 @@ def _encoded(value: Any) -> Any:
     return [_encoded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _build(document: Mapping[str, Any], config: Any) -> Program:
+def _build(document: Mapping[str, Any], config: ChipConfig) -> Program:
     from chipflow.program import Program
 
     period = document["slow_clock_period_us"]
+    layers = tuple(_record(layer) for layer in document["layers"])
     return Program(
-        config=config,
+        config=_named(config, layers),
         graph=_graph(document["graph"]),
-        layers=tuple(_record(layer) for layer in document["layers"]),
+        layers=layers,
         entries=tuple(int(core) for core in document["entries"]),
         slow_clock_period_us=None if period is None else int(period),
     )
 
 
-def _record(layer: Mapping[str, Any]) -> Any:
+def _named(config: ChipConfig, layers: tuple[LayerRecord, ...]) -> ChipConfig:
+    """Configurations of schema version 1 did not have the layers' names; the records did."""
+    if config.layer_names:
+        return config
+    names = {layer.core: layer.name for layer in layers}
+    cores = {core_id: core.with_changes(layer_name=names.get(core_id, "")) for core_id, core in config.cnn_layers.items()}
+    return config.with_changes(cnn_layers=cores)
+
+
+def _record(layer: Mapping[str, Any]) -> LayerRecord:
     from chipflow.program import LayerRecord
 
     return TypeAdapter(LayerRecord).validate_json(json.dumps(layer), strict=True)

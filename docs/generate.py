@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-import hwconfig
-from hwconfig import RULES, ChipSpec, chip_names, get_chip
-from hwconfig.chip import CoreSpec, Limits
+from pydantic import BaseModel
 
-PLACEHOLDER = re.compile(r"^\{\{ (\w+)(?: (\w+))? \}\}$", re.MULTILINE)
+import hwconfig
+from hwconfig import ERRATA, RULES, ChipSpec, chip_names, get_chip
+from hwconfig.chip import CoreSpec, Features, LayerIds, Limits, ReadoutSpec, SensorSpec
+from hwconfig.files import SCHEMA_VERSION
+
+PLACEHOLDER = re.compile(r"\{\{ (\w+)(?: (\w+))? \}\}")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -22,35 +26,66 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def chips() -> str:
     """A section with a table of cores for each chip."""
-    return "\n\n".join(_chip(get_chip(name)) for name in chip_names())
+    return "\n\n".join(_chip(spec) for spec in _specs())
+
+
+def _specs() -> list[ChipSpec]:
+    return [get_chip(name) for name in chip_names()]
 
 
 def _chip(chip: ChipSpec) -> str:
-    devices = ", ".join(f"`{device}`" for device in chip.devices)
+    devices = ", ".join(f"`{device.name}` ({device.vendor_name or 'vendor name not public'})" for device in chip.devices)
     core_fields = [name for name in CoreSpec.model_fields if name != "id"]
     header = ["core", *(_words(name) for name in core_fields)]
     rows = [[core.id, *(getattr(core, name) for name in core_fields)] for core in chip.cores]
-    sensor, readout = chip.sensor, chip.readout
+    errata = ", ".join(f"`{name}`" for name in chip.errata)
     return "\n\n".join(
         [
             f"### {chip.name}",
-            f"{chip.description}. Boards with it: {devices}.",
+            f"{chip.description}. Boards: {devices}. [Errata](#errata): {errata}.",
             _table(header, rows),
-            f"Addresses that are not cores: readout block {chip.layers.readout}, sensor {chip.layers.sensor}. "
-            f"The sensor has {sensor.size} x {sensor.size} pixels and pools by {_text(sensor.poolings)}. "
-            f"The readout block has {readout.classes} classes; feature {readout.feature_stride} * (n - 1) reaches class n.",
+            f"Synaptic operations per second: {chip.synops_source}.",
         ]
     )
 
 
 def limits() -> str:
     """What any core accepts: one row per limit, one column per chip."""
-    specs = [get_chip(name) for name in chip_names()]
+    return _compared(Limits, "limits", "limit")
+
+
+def blocks() -> str:
+    """Which optional blocks each chip has."""
+    return _compared(Features, "features", "block")
+
+
+def surroundings() -> str:
+    """Sensor, readout block and the addresses that are not cores."""
+    parts = ((SensorSpec, "sensor"), (ReadoutSpec, "readout"), (LayerIds, "layers"))
+    return "\n\n".join(_compared(part, name, name if name != "layers" else "layer id") for part, name in parts)
+
+
+def _compared(part: type[BaseModel], name: str, title: str) -> str:
     rows = [
-        [_words(name), *(_text(getattr(spec.limits, name)) for spec in specs), field.description or ""]
-        for name, field in Limits.model_fields.items()
+        [_words(field), *(_text(getattr(getattr(spec, name), field)) for spec in _specs()), info.description or ""]
+        for field, info in part.model_fields.items()
     ]
-    return _table(["limit", *(spec.name for spec in specs), "meaning"], rows)
+    return _table([title, *(spec.name for spec in _specs()), "meaning"], rows)
+
+
+def errata() -> str:
+    """Every known fault, and which chips have it."""
+    rows = [
+        [
+            f"`{name}`",
+            erratum.text,
+            ", ".join(spec.name for spec in _specs() if name in spec.errata),
+            erratum.grade,
+            erratum.source,
+        ]
+        for name, erratum in ERRATA.items()
+    ]
+    return _table(["erratum", "what happens", "chips", "grade", "source"], rows)
 
 
 def core_fields() -> str:
@@ -60,15 +95,24 @@ def core_fields() -> str:
 
 
 def rules() -> str:
-    """Every design rule with its grade."""
-    return _table(["rule", "sentence", "grade"], [[f"`{rule.name}`", rule.sentence, rule.grade] for rule in RULES.values()])
+    """Every design rule."""
+    rows = [
+        [f"`{rule.name}`", rule.severity, rule.grade, rule.sentence, rule.fix, rule.source, rule.suppressible]
+        for rule in RULES.values()
+    ]
+    return _table(["rule", "severity", "grade", "what must hold", "way out", "source", "can be suppressed"], rows)
+
+
+def schema_version() -> str:
+    """The schema version of the configuration files that are written."""
+    return str(SCHEMA_VERSION)
 
 
 def model(name: str) -> str:
     """A class of hwconfig that pydantic checks: its docstring, a table of its fields, then its properties and methods."""
     cls = getattr(hwconfig, name)
     rows = [
-        [f"`{field}`", f"`{cls.__annotations__[field]}`", _field_default(info), _escaped(info.description or "")]
+        [f"`{field}`", f"`{_annotation(cls, field)}`", _field_default(info), _escaped(info.description or "")]
         for field, info in cls.model_fields.items()
     ]
     members = [member for member, value in vars(cls).items() if value.__doc__ and not member.startswith(("_", "model_"))]
@@ -82,6 +126,11 @@ def errors(package: str) -> str:
     own = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
     tree = [f"{'    ' * (len(error.__mro__) - len(own[0].__mro__))}{error.__name__}" for error in own]
     return "\n\n".join(["\n".join(["```text", *tree, "```"]), *(f"::: {module.__name__}.{error.__name__}" for error in own)])
+
+
+def _annotation(cls: type, field: str) -> str:
+    """As written in the class or in the one it inherits the field from."""
+    return next(own[field] for own in map(inspect.get_annotations, cls.__mro__) if field in own)
 
 
 def _field_default(info: Any) -> str:
@@ -151,8 +200,12 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 PARTS: dict[str, Callable[..., str]] = {
     "chips": chips,
     "limits": limits,
+    "blocks": blocks,
+    "surroundings": surroundings,
+    "errata": errata,
     "core_fields": core_fields,
     "rules": rules,
+    "schema_version": schema_version,
     "model": model,
     "errors": errors,
     "commands": commands,

@@ -1,8 +1,14 @@
 """What a DYNAP-CNN style chip is, and what a configuration of it may hold. Needs numpy and pydantic only."""
 
-from hwconfig.chip import ChipSpec, CoreSpec, chip_names, get_chip, synthetic_chip
-from hwconfig.config import ChipConfig, CoreConfig, Destination, Dimensions, DvsLayerConfig, ReadoutConfig
+from hwconfig.chip import ChipSpec, CoreSpec, DeviceSpec, Features, LayerIds, Limits, ReadoutSpec, SensorSpec, VendorSpec
+from hwconfig.chip_files import chip_names, get_chip, synthetic_chip
+from hwconfig.config import ChipConfig
+from hwconfig.core_config import CoreConfig, Dimensions
+from hwconfig.destinations import Destination, DvsDestination
+from hwconfig.diff import ConfigDiff, Difference, diff_configs
+from hwconfig.errata import ERRATA, Erratum
 from hwconfig.errors import (
+    AddressError,
     ChipFileError,
     ConfigFileError,
     DeploymentError,
@@ -10,34 +16,70 @@ from hwconfig.errors import (
     EditedConfigError,
     HwconfigError,
     UnknownChipError,
+    VendorError,
 )
-from hwconfig.memory import MemoryNeed
-from hwconfig.rules import RULES, check, check_core
+from hwconfig.factory_config import FactoryConfig, FactoryCore, FactoryDvsFilter, FactoryDvsLayer, MemoryTiming
+from hwconfig.memory import MemoryNeed, memory_need, neuron_address, neuron_position
+from hwconfig.provenance import Provenance
+from hwconfig.readout_config import ReadoutConfig
+from hwconfig.rules import RULES, Rule, check, check_core
+from hwconfig.schema import json_schema
+from hwconfig.sensor_config import DvsFilterConfig, DvsLayerConfig
+from hwconfig.vendor import from_vendor, to_vendor
 from hwconfig.violations import Report, Violation
 
 __all__ = [
+    "ERRATA",
     "RULES",
+    "AddressError",
     "ChipConfig",
     "ChipFileError",
     "ChipSpec",
+    "ConfigDiff",
     "ConfigFileError",
     "CoreConfig",
     "CoreSpec",
     "DeploymentError",
     "DesignRuleError",
     "Destination",
+    "DeviceSpec",
+    "Difference",
     "Dimensions",
+    "DvsDestination",
+    "DvsFilterConfig",
     "DvsLayerConfig",
     "EditedConfigError",
+    "Erratum",
+    "FactoryConfig",
+    "FactoryCore",
+    "FactoryDvsFilter",
+    "FactoryDvsLayer",
+    "Features",
     "HwconfigError",
+    "LayerIds",
+    "Limits",
     "MemoryNeed",
+    "MemoryTiming",
+    "Provenance",
     "ReadoutConfig",
+    "ReadoutSpec",
     "Report",
+    "Rule",
+    "SensorSpec",
     "UnknownChipError",
+    "VendorError",
+    "VendorSpec",
     "Violation",
     "check",
     "check_core",
     "chip_names",
+    "diff_configs",
+    "from_vendor",
     "get_chip",
+    "json_schema",
+    "memory_need",
+    "neuron_address",
+    "neuron_position",
     "synthetic_chip",
+    "to_vendor",
 ]

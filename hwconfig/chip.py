@@ -1,48 +1,55 @@
-"""What a chip is: its cores, memories, limits and errata, read from one TOML file per chip."""
+"""What a chip is: its cores, memories, limits, blocks and errata. `hwconfig.chip_files` reads one from a TOML file."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Sequence
-from functools import cache
-from importlib import resources
-from pathlib import Path
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from hwconfig.errors import ChipFileError, UnknownChipError
-from hwconfig.messages import one_line_per_error
+from hwconfig.errata import ErratumName
 
 
-class _Description(BaseModel):
+class Description(BaseModel):
+    """A part of a chip's description: frozen, compared by content, without fields that do not exist."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class CoreSpec(_Description):
+class CoreSpec(Description):
     """One core: memory sizes in words, and how fast it is said to be."""
 
     id: int = Field(ge=0)
     kernel_words: int = Field(ge=0, description="8-bit words for weights")
     neuron_words: int = Field(ge=0, description="16-bit words for membrane potentials")
     bias_words: int = Field(ge=0, description="16-bit words for biases")
-    synops_per_second: int = Field(gt=0, description="rated synaptic operations per second (second-hand figure)")
+    synops_per_second: int = Field(gt=0, description="rated synaptic operations per second; second-hand figure")
     parallel: bool = Field(default=False, description="one of the cores with parallel computing, meant for input layers")
 
 
-class Limits(_Description):
+class DeviceSpec(Description):
+    """A board that carries the chip."""
+
+    name: str = Field(min_length=1, description="as users of the boards call it, without its number")
+    vendor_name: str = Field(default="", description="the vendor's device_type_name; empty where it is not public")
+
+
+class Limits(Description):
     """What any core of the chip accepts, whatever its memories."""
 
     input_size: int = Field(gt=0, description="largest input map, per axis")
     output_size: int = Field(gt=0, description="largest neuron map before pooling, per axis")
     features: int = Field(gt=0, description="most features, in or out")
     kernel_size: int = Field(gt=0, description="largest kernel side")
-    strides: tuple[int, ...] = Field(strict=False)
+    strides: tuple[int, ...] = Field(strict=False, description="per axis")
     padding: int = Field(ge=0, description="largest padding, per axis")
     poolings: tuple[int, ...] = Field(strict=False, description="sum pooling of a destination")
-    destinations: int = Field(gt=0, description="most destinations of a core")
+    destinations: int = Field(gt=0, description="most destinations of a core, and of the sensor")
+    feature_shift: int = Field(ge=0, description="largest number that a destination adds to the feature")
     weight_bits: int = Field(gt=1, le=8, description="signed")
     state_bits: int = Field(gt=1, le=16, description="signed: membrane potentials, thresholds, biases")
+    neuron_address_bits: int = Field(gt=0, description="width of the address by which a neuron's state is read and written")
     decimator_ratios: tuple[int, ...] = Field(strict=False, description="1 of N spikes passes, by interval setting")
+    internal_clock_dividers: tuple[int, ...] = Field(
+        strict=False, description="the internal slow clock ticks once per 2^n sensor events"
+    )
 
     @property
     def weight_range(self) -> tuple[int, int]:
@@ -55,38 +62,79 @@ class Limits(_Description):
         return _signed_range(self.state_bits)
 
 
-class LayerIds(_Description):
+class Features(Description):
+    """Which optional blocks the chip has."""
+
+    kill_bits: bool = Field(description="single synapses, biases and neurons can be disabled")
+    internal_slow_clock: bool = Field(description="a slow clock made from sensor events, beside the one on the pin")
+    congestion_balancer: bool = Field(description="a core can drop input events while it is busy")
+    decimator: bool = Field(description="a core can drop all but every n-th of its spikes")
+    pixels: bool = Field(description="a sensor on the die; without it sensor events come from outside")
+    event_filter: bool = Field(description="noise, hot pixel and flicker filter of sensor events")
+    readout: bool = Field(description="a readout block that counts spikes per class")
+
+
+class LayerIds(Description):
     """Addresses that are not cores: destination of the readout block, source id of sensor events."""
 
-    readout: int
-    sensor: int
+    readout: int = Field(description="layer id of the readout block, as a core's destination")
+    sensor: int = Field(description="layer id of monitored sensor events")
 
 
-class SensorSpec(_Description):
+class SensorSpec(Description):
     """The event sensor: square, `size` pixels per axis."""
 
-    size: int = Field(gt=0)
-    poolings: tuple[int, ...] = Field(strict=False)
+    size: int = Field(gt=0, description="pixels per axis")
+    poolings: tuple[int, ...] = Field(strict=False, description="per axis")
+    filter_half_width: int = Field(ge=0, description="largest half width of the event filter's window, in pixels")
+    filter_threshold_bits: int = Field(gt=0, description="unsigned")
+
+    @property
+    def most_filter_threshold(self) -> int:
+        """Largest age in slow-clock ticks that the event filter can be set to."""
+        return (1 << self.filter_threshold_bits) - 1
 
 
-class ReadoutSpec(_Description):
+class ReadoutSpec(Description):
     """The readout block: how many classes, and which features reach them."""
 
-    classes: int = Field(gt=0)
+    classes: int = Field(gt=0, description="numbered from 1")
     feature_stride: int = Field(gt=0, description="feature stride * (n - 1) reaches class n; 1 on chips without the erratum")
+    counter_bits: int = Field(gt=0, description="unsigned: spikes per period, averages and threshold")
+
+    @property
+    def most_count(self) -> int:
+        """Largest count, average and threshold."""
+        return (1 << self.counter_bits) - 1
+
+    def class_of(self, feature: int) -> int | None:
+        """The class, from 1, that a spike of this feature counts for; None if it counts for none."""
+        number, rest = divmod(feature, self.feature_stride)
+        return number + 1 if rest == 0 and 0 <= number < self.classes else None
 
 
-class ChipSpec(_Description):
+class VendorSpec(Description):
+    """Where the vendor's package has this chip."""
+
+    module: str = Field(description="the chip's module inside the vendor's package")
+    configuration: str = Field(description="the class of a whole configuration, in `<module>.configuration`")
+
+
+class ChipSpec(Description):
     """A chip as the compiler, the design rules and the emulator see it."""
 
-    name: str
+    name: str = Field(min_length=1)
     family: str
     description: str
-    devices: tuple[str, ...] = Field(default=(), strict=False)
+    devices: tuple[DeviceSpec, ...] = Field(default=(), strict=False, description="boards that carry it")
+    errata: tuple[ErratumName, ...] = Field(default=(), strict=False, description="known faults, by name in `hwconfig.ERRATA`")
+    synops_source: str = Field(description="where the rated synaptic operations per second are known from")
     limits: Limits
+    features: Features
     layers: LayerIds
     sensor: SensorSpec
     readout: ReadoutSpec
+    vendor: VendorSpec | None = Field(default=None, description="None for a chip that the vendor's package does not have")
     cores: tuple[CoreSpec, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
@@ -113,62 +161,3 @@ class ChipSpec(_Description):
 
 def _signed_range(bits: int) -> tuple[int, int]:
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-
-
-def chip_names() -> tuple[str, ...]:
-    """Names of the chips that ship with the package, sorted."""
-    folder = resources.files("hwconfig") / "chips"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
-
-
-def get_chip(name_or_path: str | Path) -> ChipSpec:
-    """The chip of this name, or the one described by the TOML file at this path.
-
-    Raises:
-        UnknownChipError: neither a known name nor an existing file; the message lists the names.
-        ChipFileError: the file is not a chip description; the message lists what is wrong with each field.
-    """
-    name = str(name_or_path)
-    if name in chip_names():
-        return _built_in(name)
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise UnknownChipError(
-            f"unknown chip {name!r}: known chips are {', '.join(chip_names())}; or give the path of a chip's TOML file"
-        )
-    return _parse(path.read_bytes(), str(path))
-
-
-@cache
-def _built_in(name: str) -> ChipSpec:
-    return _parse((resources.files("hwconfig") / "chips" / f"{name}.toml").read_bytes(), name)
-
-
-def _parse(data: bytes, source: str) -> ChipSpec:
-    try:
-        return ChipSpec.model_validate(tomllib.loads(data.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ChipFileError(f"{source}: not a TOML file: {error}") from None
-    except ValidationError as error:
-        raise ChipFileError(f"{source}: not a chip description:\n{one_line_per_error(error)}") from None
-
-
-def synthetic_chip(cores: Sequence[tuple[int, int, int]], *, like: str = "speck2f", name: str = "synthetic") -> ChipSpec:
-    """A chip that does not exist, for tests and what-if questions.
-
-    Args:
-        cores: (kernel, neuron, bias) words of each core, ids counted from 0.
-        like: the chip whose limits it shares.
-        name: its name.
-    """
-    model = get_chip(like)
-    rate = model.cores[-1].synops_per_second
-    specs = tuple(
-        CoreSpec(id=i, kernel_words=kernel, neuron_words=neuron, bias_words=bias, synops_per_second=rate)
-        for i, (kernel, neuron, bias) in enumerate(cores)
-    )
-    # Readout and sensor keep clear of the core ids, however many cores there are.
-    layers = LayerIds(readout=max(model.layers.readout, len(specs)), sensor=max(model.layers.sensor, len(specs) + 1))
-    return ChipSpec.model_validate(
-        dict(model, name=name, description=f"synthetic chip with {len(specs)} cores", devices=(), cores=specs, layers=layers)
-    )

@@ -6,7 +6,9 @@ DeploymentError (ValueError)          root of everything either package raises a
     ├── ChipFileError                 a chip's TOML that cannot be read
     ├── ConfigFileError               not a configuration: truncated, foreign, of a newer schema, wrong fields
     │   └── EditedConfigError         well-formed, but the contents no longer match the stated hash
-    └── DesignRuleError               a configuration that breaks design rules; `.report` holds all of them
+    ├── DesignRuleError               a configuration that breaks design rules; `.report` holds all of them
+    ├── AddressError                  a neuron without an address, or an address without a neuron
+    └── VendorError                   the vendor's object cannot hold a configuration, or holds what no configuration can
 """
 
 from __future__ import annotations
@@ -51,3 +53,11 @@ class DesignRuleError(HwconfigError):
     def __init__(self, report: Report, intro: str = "the configuration breaks design rules") -> None:
         super().__init__(f"{intro}:\n{report}")
         self.report = report
+
+
+class AddressError(HwconfigError):
+    """A neuron whose address does not exist or is not known, or an address that belongs to no neuron."""
+
+
+class VendorError(HwconfigError):
+    """The vendor's object has no place for what a configuration says, or says what a configuration has no place for."""

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 from pydantic import ValidationError
 
 from hwconfig.errors import ConfigFileError, EditedConfigError, HwconfigError
+from hwconfig.hashing import canonical_hash
 from hwconfig.messages import one_line_per_error
 
 if TYPE_CHECKING:
     from hwconfig.config import ChipConfig
 
 FORMAT = "hwconfig"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+HEAD = ("format", "schema_version", "hash")
+_CORE_ID = re.compile(r"0|[1-9][0-9]{0,8}")  # one spelling each, so that no two keys can mean the same core
 
 
 def content_hash(config: ChipConfig) -> str:
     """SHA-256 over the canonical contents, arrays as 64-bit little-endian values; without provenance."""
-    contents = config.model_dump(mode="python", exclude={"provenance"})
-    return canonical_hash(contents)
-
-
-def canonical_hash(contents: Any) -> str:
-    """SHA-256 of plain data with arrays in it, the same under any spelling in a file."""
-    text = json.dumps(contents, default=_array_digest, sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _array_digest(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"cannot hash a {type(value).__name__}")
-    array = cast("np.ndarray[Any, Any]", value)
-    values = np.ascontiguousarray(array, dtype="<f8" if array.dtype.kind == "f" else "<i8")
-    return {"shape": list(array.shape), "sha256": hashlib.sha256(values.tobytes()).hexdigest()}
+    return canonical_hash(config.model_dump(mode="python", exclude={"provenance"}))
 
 
 def to_json(config: ChipConfig, *, readable: bool = False) -> str:
@@ -49,30 +37,28 @@ def to_json(config: ChipConfig, *, readable: bool = False) -> str:
 
 def to_document(config: ChipConfig, *, readable: bool = False) -> dict[str, Any]:
     """The file as plain data."""
-    head = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "hash": config.hash}
+    head = dict(zip(HEAD, (FORMAT, SCHEMA_VERSION, config.hash), strict=True))
     return head | config.model_dump(mode="json", context={"readable": readable})
+
+
+def load(path: str | Path) -> ChipConfig:
+    """See `ChipConfig.load`."""
+    try:
+        return from_json(Path(path).read_bytes().decode())
+    except OSError as error:
+        raise ConfigFileError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigFileError(f"{path}: not a configuration file: {error}") from None
+    except ConfigFileError as error:
+        raise type(error)(f"{path}: {error}") from None
 
 
 def from_json(text: str) -> ChipConfig:
     """See `ChipConfig.from_json`."""
-    return from_document(parse(text, "configuration"))
-
-
-def from_document(document: dict[str, Any]) -> ChipConfig:
-    """The configuration in a parsed file, refused if its hash is stale."""
-    config, stated = read_document(document)
-    if stated != config.hash:
-        raise EditedConfigError(stale_message(stated, config.hash))
+    config, stale = read_document(parse(text, "configuration"))
+    if stale:
+        raise EditedConfigError(stale)
     return config
-
-
-def stale_message(stated: str | None, actual: str) -> str:
-    """What to tell a person whose file was changed after it was stamped."""
-    found = f"states hash {stated}" if stated else "states no hash"
-    return (
-        f"the configuration was edited by hand: it {found}, but its contents have {actual}; "
-        "`chipflow check --accept-edit` stamps a legal one anew"
-    )
 
 
 def parse(text: str, what: str) -> dict[str, Any]:
@@ -90,33 +76,63 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def read_document(document: dict[str, Any]) -> tuple[ChipConfig, str | None]:
-    """The configuration in a parsed file and the hash that the file states, which may be stale or missing."""
+def read_document(document: dict[str, Any]) -> tuple[ChipConfig, str]:
+    """The configuration in a parsed file of any schema version up to this one's, and in words how its hash is stale ("": it is not).
+
+    Raises:
+        ConfigFileError: foreign, of a newer schema, or with wrong fields.
+    """
+    from hwconfig.migrations import migrated
+
+    version = checked_version(document, FORMAT, SCHEMA_VERSION)
+    contents = {key: value for key, value in document.items() if key not in HEAD}
+    contents, older_hash = migrated(contents, version, SCHEMA_VERSION)
+    config = _validated(contents)
+    stated = document.get("hash")
+    actual = older_hash or config.hash
+    return config, "" if stated == actual else stale_message(stated, actual)
+
+
+def _validated(contents: Mapping[str, Any]) -> ChipConfig:
+    from hwconfig.chip_files import chip_names
     from hwconfig.config import ChipConfig
 
-    check_head(document, FORMAT, SCHEMA_VERSION)
-    contents = {key: value for key, value in document.items() if key not in ("format", "schema_version", "hash")}
+    chip = contents.get("chip")
+    if isinstance(chip, str) and chip not in chip_names():  # a file must not make its reader open another one
+        raise ConfigFileError(f"not a valid configuration: unknown chip {chip!r}, known chips are {', '.join(chip_names())}")
     try:
-        config = ChipConfig.model_validate(_integer_keys(contents))
+        return ChipConfig.model_validate(_integer_keys(contents))
     except ValidationError as error:
         raise ConfigFileError(f"not a valid configuration:\n{one_line_per_error(error)}") from None
     except HwconfigError as error:
         raise ConfigFileError(f"not a valid configuration: {error}") from None
-    stated = document.get("hash")
-    return config, stated if isinstance(stated, str) else None
 
 
-def _integer_keys(contents: dict[str, Any]) -> dict[str, Any]:
+def _integer_keys(contents: Mapping[str, Any]) -> dict[str, Any]:
     """JSON's object keys are strings; core ids are integers."""
-    layers = contents.get("cnn_layers")
-    if not isinstance(layers, dict):
-        return contents
-    cores = cast("dict[str, Any]", layers)
-    return contents | {"cnn_layers": {int(key) if key.isdecimal() else key: core for key, core in cores.items()}}
+    result = dict(contents)
+    layers = result.get("cnn_layers")
+    if isinstance(layers, dict):
+        result["cnn_layers"] = {
+            int(key) if _CORE_ID.fullmatch(key) else key: core for key, core in cast("dict[str, Any]", layers).items()
+        }
+    factory = result.get("factory_config")
+    if isinstance(factory, dict):
+        result["factory_config"] = _integer_keys(cast("dict[str, Any]", factory))
+    return result
 
 
-def check_head(document: dict[str, Any], expected_format: str, newest: int) -> None:
-    """Refuses foreign files and files of a newer schema."""
+def stale_message(stated: Any, actual: str) -> str:
+    """What to tell a person whose file was changed after it was stamped."""
+    found = f"states hash {stated}" if isinstance(stated, str) else "states no hash"
+    return (
+        f"the configuration was edited by hand: it {found}, but its contents have {actual}; "
+        "`chipflow check --accept-edit` stamps a legal one anew"
+    )
+
+
+def checked_version(document: Mapping[str, Any], expected_format: str, newest: int) -> int:
+    """The schema version that a file states; foreign files and files of a newer schema are refused."""
     if document.get("format") != expected_format:
         raise ConfigFileError(f"foreign file: format is {document.get('format')!r}, expected {expected_format!r}")
     version = document.get("schema_version")
@@ -124,6 +140,7 @@ def check_head(document: dict[str, Any], expected_format: str, newest: int) -> N
         raise ConfigFileError(f"schema_version must be a positive integer, found {version!r}")
     if version > newest:
         raise ConfigFileError(f"file has schema version {version}, this version reads up to {newest}; update the package")
+    return version
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -133,6 +150,8 @@ def write_text(path: str | Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(handle)  # else the new name could outlive a power failure, and the contents not
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except BaseException:

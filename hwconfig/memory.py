@@ -1,4 +1,4 @@
-"""Words of memory that a layer takes on a core.
+"""Words of memory that a layer takes on a core, and the addresses of its neurons.
 
 The formulas are those of the datasheet (3.2.4.1) and of sinabs' `DynapcnnLayer.memory_summary`:
 the number of kernel positions, the number of features and each side of the map are rounded up to powers of two.
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hwconfig.errors import AddressError
+
 KINDS = ("kernel", "neuron", "bias")
+Position = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,60 @@ def memory_need(
         neuron=neuron_words(features_out, height, width),
         bias=features_out if has_bias else 0,
     )
+
+
+def neuron_address(position: Position, shape: Position, address_bits: int) -> int:
+    """The address by which the state of one neuron is read and written.
+
+    Feature in the lowest bits, then x, then y, each field as wide as its size rounded up to a power of two (sinabs,
+    `calculate_neuron_address`).
+
+    An open question: sinabs moves y up by the width of the *y* field, where that of the x field would be expected. Both agree
+    on maps whose sides round to the same power of two, and only those were ever tested in public. On higher maps sinabs'
+    rule leaves gaps, and is followed; on wider ones two neurons would share an address, and no address is given.
+
+    Args:
+        position: (feature, y, x) of the neuron.
+        shape: (features, y, x) of the neuron map, before pooling.
+        address_bits: `chip.limits.neuron_address_bits`.
+
+    Raises:
+        AddressError: the position lies outside the map; the map needs more bits, or is wider than high (see above).
+    """
+    feature_bits, y_bits, _ = _address_fields(shape, address_bits)
+    if not all(0 <= index < size for index, size in zip(position, shape, strict=True)):
+        raise AddressError(f"neuron (feature, y, x) = {position} lies outside the map {shape}")
+    feature, y, x = position
+    return y << (feature_bits + y_bits) | x << feature_bits | feature
+
+
+def neuron_position(address: int, shape: Position, address_bits: int) -> Position:
+    """(feature, y, x) of the neuron at an address: the inverse of `neuron_address`.
+
+    Raises:
+        AddressError: no neuron of the map has this address, or the map has no addresses (see `neuron_address`).
+    """
+    feature_bits, y_bits, _ = _address_fields(shape, address_bits)
+    y, rest = divmod(address, 1 << (feature_bits + y_bits))
+    x, feature = divmod(rest, 1 << feature_bits)
+    if not all(0 <= index < size for index, size in zip((feature, y, x), shape, strict=True)):
+        raise AddressError(f"address {address} belongs to no neuron of the map {shape} (features, y, x)")
+    return feature, y, x
+
+
+def _address_fields(shape: Position, address_bits: int) -> Position:
+    """Bits of feature, y and x."""
+    if min(shape) < 1:
+        raise AddressError(f"a map has at least one feature and one pixel per axis, found {shape} (features, y, x)")
+    feature_bits, y_bits, x_bits = map(ceil_log2, shape)
+    needed = feature_bits + y_bits + max(x_bits, y_bits)
+    if needed > address_bits:
+        raise AddressError(
+            f"the map {shape} (features, y, x) needs {needed} address bits, there are {address_bits}: use fewer features or a smaller map"
+        )
+    if x_bits > y_bits:
+        raise AddressError(
+            f"the map {shape} (features, y, x) is wider than high: the addresses of its neurons are not public, and the rule of "
+            "sinabs would give two neurons the same one; read the states from the emulator, or transpose the map"
+        )
+    return feature_bits, y_bits, x_bits

@@ -14,10 +14,14 @@ class Violation:
 
     Attributes:
         rule: the rule's name.
-        subject: the core (or, before placement, the user's layer) it is about.
+        subject: the core with its layer's name, the sensor, the readout block, ... or, before placement, the user's layer.
         problem: what is wrong, with the number found and the number allowed.
         fix: the way out.
         needed, available, unit: the numbers again, for machines; None where the rule has none.
+        severity: "error" makes a configuration illegal, "warning" does not.
+        core: id of the core; None where it is about something else.
+        layer: name of the user's layer on that core, "" where it has none.
+        suppressed: why this rule does not count for this configuration; "" where it does.
     """
 
     rule: str
@@ -28,16 +32,26 @@ class Violation:
     available: int | None = None
     unit: str = ""
     severity: Severity = "error"
+    core: int | None = None
+    layer: str = ""
+    suppressed: str = ""
 
     def __str__(self) -> str:
-        return f"{self.severity} [{self.rule}] {self.subject}: {self.problem}; {self.fix}"
+        reason = f" (suppressed: {self.suppressed})" if self.suppressed else ""
+        return f"{self.severity} [{self.rule}] {self.subject}: {self.problem}; {self.fix}{reason}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """All violations of one configuration, in the order of the rules, then of the cores."""
+    """All violations of one configuration, errors first, then in the order of the rules.
+
+    Attributes:
+        violations: those that count.
+        suppressed: those of rules that the configuration suppresses.
+    """
 
     violations: tuple[Violation, ...]
+    suppressed: tuple[Violation, ...] = ()
 
     @property
     def errors(self) -> tuple[Violation, ...]:
@@ -45,13 +59,18 @@ class Report:
         return tuple(violation for violation in self.violations if violation.severity == "error")
 
     @property
+    def warnings(self) -> tuple[Violation, ...]:
+        """Those that a configuration may have and still be legal."""
+        return tuple(violation for violation in self.violations if violation.severity == "warning")
+
+    @property
     def ok(self) -> bool:
-        """Whether no rule of severity error is broken."""
+        """Whether no rule of severity error is broken, suppressed ones apart."""
         return not self.errors
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """One plain dict per violation, for JSON."""
-        return [asdict(violation) for violation in self.violations]
+        """One plain dict per violation, suppressed ones last, for JSON."""
+        return [asdict(violation) for violation in (*self.violations, *self.suppressed)]
 
     def __str__(self) -> str:
-        return "\n".join(f"  {violation}" for violation in self.violations) or "no violations"
+        return "\n".join(f"  {violation}" for violation in (*self.violations, *self.suppressed)) or "no violations"

@@ -20,7 +20,9 @@ sys.meta_path.insert(0, Blocked)
 """
 
 
-def python(code: str, *arguments: object, blocked: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def python(
+    code: str, *arguments: object, blocked: tuple[str, ...] = (), stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs the code at the project's root; importing a blocked package, or a part of one, fails there."""
     command = [sys.executable, "-c", _BLOCK.format(blocked=blocked) + code, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import emulator_speed, measure, startup
+from benchmarks import emulator_speed, hwconfig_speed, measure, startup
 from tests.emulator.silicon import data_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,3 +75,18 @@ def test_start_up_is_timed_and_loads_no_torch() -> None:
     assert loaded == dict.fromkeys(
         ("python -c", "import hwconfig", "import chipflow", "chipflow chips", "chipflow check", "chipflow run"), "no"
     )
+
+
+def test_the_configuration_that_is_timed_fills_the_chip() -> None:
+    config = hwconfig_speed.full_config()
+    assert config.active_cores == config.chip.core_ids
+    for core_id, core in config.cnn_layers.items():
+        need, spec = core.memory_need(), config.chip.core(core_id)
+        assert (need.kernel, need.neuron) == (spec.kernel_words, spec.neuron_words)
+
+
+def test_the_speed_of_configurations_is_printed() -> None:
+    done = run("hwconfig_speed", "--repeats", "2")
+    assert done.returncode == 0, done.stderr
+    for words in ("validate", "save", "load", "50 ms", "200 ms"):
+        assert words in done.stdout

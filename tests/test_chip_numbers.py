@@ -1,12 +1,16 @@
-"""A chip's numbers stand in its TOML file and nowhere else: no size or limit is a literal in the code.
+"""A chip's numbers stand in its TOML file and nowhere else: no size or limit is a literal in the code or a word in the pages.
 
 Judged are the numbers of all chips above 8, and the neighbours of those from 64 (a comparison may be written with either). 16 and
 32 bits and the largest int8, int16 and uint16 are widths of the code's own integers. Numbers up to 8 are too common to be judged.
+
+Examples, benchmarks and pages have batch sizes, maps and dates of their own, so that there only numbers from 1,000 are judged: memories, rates,
+features. What a page shows as printed (a fenced block) is judged by the test that runs the page.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from operator import add, lshift, mul, pow, sub
@@ -110,3 +114,36 @@ def test_the_checker_objects(source: str) -> None:
 )
 def test_the_checker_lets_pass(source: str) -> None:
     assert chip_literals(source) == []
+
+
+# --- examples, benchmarks, pages ---
+
+SCRIPTS = sorted(path for folder in ("examples", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+PRINTED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"(?<![\w.,-])\d[\d,_]*\d(?![\w.]*\d)")
+
+
+def telling(numbers_found: set[float]) -> set[float]:
+    """Those that hardly anything but a chip has."""
+    return {number for number in numbers_found & CHIP_NUMBERS if number >= 1000}
+
+
+def numbers_in_words(page: str) -> set[float]:
+    """All whole numbers outside of fenced blocks; a number with a minus is no size."""
+    return {float(found.replace(",", "").replace("_", "")) for found in NUMBER.findall(PRINTED.sub("", page))}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_number_of_a_chip_in_a_script(path: Path) -> None:
+    assert not telling({number for _, number in literals(ast.parse(path.read_text(encoding="utf-8")))})
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_number_of_a_chip_in_a_page(path: Path) -> None:
+    assert not telling(numbers_in_words(path.read_text(encoding="utf-8")))
+
+
+def test_the_reader_of_pages_objects() -> None:
+    page = "a core has 65,536 words\n```text\n32768\n```\nor 16384, at most 1024; -32768, v1024, 1.1024, 3000"
+    assert telling(numbers_in_words(page)) == {65536, 16384, 1024}

@@ -94,7 +94,7 @@ def run_console(block: Block, page: Path) -> None:
             assert (arguments, shown.strip()) == (["$?"], str(code)), f"{page.name}, line {line}: the exit code was {code}"
             continue
         assert program == "chipflow", f"{page.name}, line {line}: {command}"
-        result = CliRunner().invoke(app, arguments)
+        result = CliRunner().invoke(app, arguments, env={"COLUMNS": "140"})
         code = result.exit_code
         assert_shown(page, line, shown, result.output)
         assert code == 0 or following == "echo $?", f"{page.name}, line {line}: exit code {code}\n{result.output}"

@@ -46,7 +46,7 @@ class EmulatedDevice:
         config = _config(program)
         if self._chip is not None and config.chip != self._chip:
             raise DeviceError(f"the program is for {config.chip.name}, the device is {self.name}: compile for {self._chip.name}")
-        names = {} if isinstance(program, ChipConfig) else {core: name for name, core in program.placement.items()}
+        names = config.layer_names
         start = time.monotonic()
         result = self._emulator(program, _monitored(config, monitor, names), strict, on_outside).run(events, duration=duration)
         if timeout is not None and time.monotonic() - start > timeout:

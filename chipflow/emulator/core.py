@@ -12,7 +12,8 @@ from chipflow.emulator.machine_code import advance
 from chipflow.emulator.records import Geometry, Items, Tables
 from chipflow.emulator.streams import Shape, concatenate, empty_items, take
 from chipflow.errors import EmulatorError, StrictModeError
-from hwconfig.config import ChipConfig, CoreConfig
+from hwconfig.config import ChipConfig
+from hwconfig.core_config import CoreConfig
 
 MIN_BUFFER = 1 << 14
 

@@ -65,7 +65,8 @@ class Emulator:
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
-        UnsupportedConfigError: it uses what this emulator does not model: merging streams, sensor, event filter, readout block.
+        UnsupportedConfigError: it uses what this emulator does not model: merging streams, sensor, event filter, readout
+            block, kill bits.
         EmulatorError: entries or options that make no sense.
     """
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator.records import LANES, STATE_MIN, Geometry, Tables
-from hwconfig.config import ChipConfig, CoreConfig, Dimensions
+from hwconfig.config import ChipConfig
+from hwconfig.core_config import CoreConfig, Dimensions
 
 Number = TypeVar("Number", np.int8, np.int16)
 

@@ -49,7 +49,7 @@ def build_network(config: ChipConfig, entries: Sequence[int] | None) -> Network:
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
-        UnsupportedConfigError: it uses the sensor's destinations, the event filter or the readout block.
+        UnsupportedConfigError: it uses the sensor's destinations, the event filter, the readout block or kill bits.
         EmulatorError: entries that are not configured cores, or repeated.
     """
     report = config.violations()
@@ -68,10 +68,13 @@ def _refuse_unsupported(config: ChipConfig) -> None:
         problems.append(
             f"the sensor sends to cores {targets}: disable dvs_layer.destinations and send events to the cores (entries=)"
         )
-    if getattr(getattr(config, "dvs_filter", None), "enable", False):
+    if config.dvs_filter.enable:
         problems.append("dvs_filter.enable: the event filter is not modelled; disable it")
     if config.readout.enable:
         problems.append("readout.enable: the readout block is not modelled yet; disable it and monitor the last core")
+    killed = [core for core, part in config.cnn_layers.items() if any(bits.any() for bits in part.kill_bits.values())]
+    if killed:
+        problems.append(f"cores {killed} have kill bits, which are not modelled yet; set the weights and biases to 0 instead")
     if problems:
         raise UnsupportedConfigError("the emulator does not support this configuration:\n  " + "\n  ".join(problems))
 

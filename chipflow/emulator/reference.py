@@ -18,7 +18,8 @@ from chipflow.emulator.outcome import Outcome, checked_states
 from chipflow.errors import StrictModeError
 from chipflow.events.array import EventArray, OnOutside, make_events
 from chipflow.events.result import CoreCounters, RunResult
-from hwconfig.config import ChipConfig, CoreConfig
+from hwconfig.config import ChipConfig
+from hwconfig.core_config import CoreConfig
 
 STATE_MIN, STATE_MAX = -32768, 32767
 Neuron = tuple[int, int, int]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hwconfig import RULES, ChipConfig
-from tests.cli.command_line import OK, WANTING, chipflow, refused
-from tests.cli.programs import config_part, edit, edit_whole, illegal, legal
+from tests.cli.command_line import OK, WANTING, WRONG_USE, chipflow, refused
+from tests.cli.programs import config_part, edit, edit_whole, first_core, illegal, legal
 
 BOTH_KINDS = pytest.mark.parametrize("path", ["program.chipflow", "config.json"])
 
@@ -25,17 +25,41 @@ def test_a_good_file(path):
     assert chipflow("check", path, "--json").document == {"ok": True, "stale": "", "violations": []}
 
 
-@BOTH_KINDS
-def test_rules_lists_every_rule(path):
-    lines = chipflow("check", path, "--rules").out.splitlines()
+def test_rules_lists_every_rule_and_needs_no_file():
+    text = chipflow("check", "--rules").out
+    rows = [line.split() for line in text.splitlines()]
     for rule in RULES.values():
-        assert f"{rule.name} ({rule.grade}): {rule.sentence}" in lines
+        assert [rule.name, rule.severity, rule.grade] in [row[:3] for row in rows]
+        assert rule.sentence in text
+        assert rule.fix in text
+    assert chipflow("check", "--rules", "--json").document == {"rules": [rule.as_dict() for rule in RULES.values()]}
+
+
+@BOTH_KINDS
+def test_rules_and_a_verdict(path):
+    text = chipflow("check", path, "--rules").out
+    assert text.index("suppression") < text.index(f"{path}: no design rule is broken")
+    document = chipflow("check", path, "--rules", "--json").document
+    assert (len(document["rules"]), document["ok"]) == (len(RULES), True)
+
+
+def test_without_a_file_and_without_rules_it_is_wrong_use():
+    assert "--rules" in refused("check", code=WRONG_USE)
 
 
 @BOTH_KINDS
 def test_an_edited_file_is_reported_with_its_stale_hash_and_every_broken_rule(path):
     message = refused("check", edit(path, illegal), code=WANTING)
-    for words in (stamped(path).hash, "edited by hand", "--accept-edit", "[threshold-low]", "[decimator]", "is 99", "0 to 7"):
+    for words in (
+        stamped(path).hash,
+        "edited by hand",
+        "--accept-edit",
+        "threshold-low",
+        "decimator",
+        "is 99",
+        "0 to 7",
+        "2 errors",
+    ):
         assert words in message
     outcome = chipflow("check", "edited", "--json")
     assert (outcome.code, outcome.document["ok"]) == (WANTING, False)
@@ -59,8 +83,8 @@ def test_a_legal_edit_is_reported_until_it_is_accepted(folder, path):
 @BOTH_KINDS
 def test_an_illegal_edit_is_not_accepted(path):
     message = refused("check", edit(path, illegal), "--accept-edit", code=WANTING)
-    assert "[threshold-low]" in message
-    assert "[decimator]" in message
+    assert "threshold-low" in message
+    assert "decimator" in message
 
 
 @BOTH_KINDS
@@ -88,3 +112,60 @@ def test_a_chip_of_a_file_that_does_not_exist_is_named_with_those_that_do():
     message = refused("check", edit("program.chipflow", lambda config: config.update(chip="speck9")), code=WANTING)
     for words in ("edited", "speck9", "speck2e, speck2f"):
         assert words in message
+
+
+# --- warnings and their suppression ---
+
+
+def loud(config):
+    """A warning: weights above the threshold."""
+    first_core(config).update(threshold_high=1)
+
+
+def stamped_with(change) -> str:
+    edit("config.json", change)
+    assert chipflow("check", "edited", "--accept-edit").code == OK
+    return "edited"
+
+
+def test_warnings_are_shown_with_the_layer_and_do_not_fail():
+    outcome = chipflow("check", stamped_with(loud))
+    assert outcome.code == OK
+    (layer,) = {core.layer_name for core in stamped("edited").cnn_layers.values() if core.threshold_high == 1}
+    for words in ("weight-above-threshold", f"({layer})", "edited: 1 warning"):
+        assert words in outcome.out
+    (found,) = chipflow("check", "edited", "--json").document["violations"]
+    assert (found["severity"], found["layer"], found["suppressed"]) == ("warning", layer, "")
+
+
+def test_suppressing_a_rule_is_written_into_the_file():
+    path = stamped_with(loud)
+    outcome = chipflow("check", path, "--suppress", "weight-above-threshold=as trained")
+    assert outcome.code == OK
+    assert "as trained" in outcome.out
+    assert stamped(path).suppressed_rules == {"weight-above-threshold": "as trained"}
+    assert "edited: 1 suppressed violation" in chipflow("check", path).out
+    (found,) = chipflow("check", path, "--json").document["violations"]
+    assert found["suppressed"] == "as trained"
+
+
+def test_an_error_that_may_be_suppressed_is_so_in_one_go_with_the_edit():
+    edit("program.chipflow", lambda config: first_core(config).update(threshold_low=0))
+    option = ("--suppress", "threshold-low=works on our board")
+    assert "edited by hand" in refused("check", "edited", *option, code=WANTING)
+    assert chipflow("check", "edited", *option, "--accept-edit").code == OK
+    assert chipflow("check", "edited").code == OK
+    assert stamped("edited").suppressed_rules == {"threshold-low": "works on our board"}
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("array-shape=never mind", "these can: "),
+        ("colour=blue", "'colour' cannot be suppressed"),
+        ("threshold-low", "threshold-low=REASON"),
+        ("threshold-low= ", "says no reason"),
+    ],
+)
+def test_what_cannot_be_suppressed_is_wrong_use(option, words):
+    assert words in refused("check", "config.json", "--suppress", option, code=WRONG_USE)

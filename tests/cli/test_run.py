@@ -42,8 +42,7 @@ def test_the_run_is_that_of_the_python_call(folder, path, device):
     assert len(wanted.events) > 0
     assert outcome.document["output"] == "spikes.npz"
     assert outcome.document["accounting"] == asdict(wanted.accounting)
-    names = wanted.names if path == "program.chipflow" else {}
-    counters = {str(core): asdict(counted) | {"layer": names.get(core)} for core, counted in wanted.counters.items()}
+    counters = {str(core): asdict(counted) | {"layer": wanted.names[core]} for core, counted in wanted.counters.items()}
     assert outcome.document["counters"] == counters
 
 

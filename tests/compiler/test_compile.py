@@ -1,4 +1,6 @@
 import json
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +120,38 @@ def test_pins():
     for wrong in ({"nowhere": 1}, {"1.5": 11}, {"1.5": 3, "1.2": 3}):
         with pytest.raises(MappingError, match="layer2core_map"):
             compile(small_cnn(), input_shape=(2, 8, 8), layer2core_map=wrong)
+
+
+def test_the_configuration_carries_the_layers_names_and_where_it_came_from():
+    program = compile(small_cnn(), input_shape=(2, 8, 8), quantization="sinabs")
+    assert {name: core for core, name in program.config.layer_names.items()} == program.placement
+    made = program.config.provenance
+    assert made.tool == f"chipflow {version('chipflow')}"
+    assert made.options == {"quantization": "sinabs", "time_step_us": 1000, "calibrated": False}
+    assert made.seed is None
+
+
+def test_the_model_hash_is_of_the_model_alone():
+    def model_hash(model, **options):
+        return compile(model, input_shape=(2, 8, 8), **options).config.provenance.model_hash
+
+    model = small_cnn()
+    first = model_hash(model)
+    assert first == model_hash(model, chip="speck2e", layer2core_map={"1.5": 8})
+    with torch.no_grad():
+        model[0][0].weight[0, 0, 0, 0] += 1e-3
+    assert model_hash(model) != first
+
+
+def test_the_rules_know_the_programs_clock_and_entries():
+    program = compile(small_cnn(bias=True), input_shape=(2, 8, 8))
+    assert "slow-clock" in {violation.rule for violation in program.config.violations().violations}
+    assert "slow-clock" not in {violation.rule for violation in program.violations().violations}
+
+
+def test_a_program_of_the_first_schema_version_is_still_read():
+    program = Program.load(Path(__file__).parent / "golden" / "program_v1.chipflow")
+    assert program.placement == {"0": 8, "4": 7}
+    assert program.config.layer_names == {8: "0", 7: "4"}
+    assert program.config.provenance.options["quantization"] == "default"
+    assert program.violations().ok

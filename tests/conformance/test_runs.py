@@ -61,9 +61,17 @@ def test_monitoring_nothing_still_counts(device: Device, program: Program, event
 def test_a_bare_configuration_runs_as_its_program(device: Device, program: Program, events: EventArray) -> None:
     result = device.run(program.config, events, monitor=[program.placement["1.5"]])
     assert_same(result, device.run(program, events))
+    assert_same(result, device.run(program.config, events, monitor=["1.5"]))
+
+
+def test_a_configuration_without_names_is_monitored_by_core(device: Device, program: Program, events: EventArray) -> None:
+    cores = {core_id: core.with_changes(layer_name="") for core_id, core in program.config.cnn_layers.items()}
+    config = program.config.with_changes(cnn_layers=cores)
+    result = device.run(config, events, monitor=[program.placement["1.5"]])
+    assert result.events.tolist() == device.run(program, events).events.tolist()
     assert not result.names
     with pytest.raises(DeviceError, match=r"1\.5"):
-        device.run(program.config, events, monitor=["1.5"])
+        device.run(config, events, monitor=["1.5"])
 
 
 def test_the_clock_goes_on_up_to_the_duration(device: Device, chip: str, events: EventArray) -> None:

@@ -11,7 +11,16 @@ import pytest
 from chipflow.emulator import Emulator, ReferenceEmulator
 from chipflow.errors import EmulatorError, EventError, StrictModeError, UnsupportedConfigError
 from chipflow.events import make_events
-from hwconfig import ChipConfig, CoreConfig, DesignRuleError, Destination, Dimensions, DvsLayerConfig, ReadoutConfig
+from hwconfig import (
+    ChipConfig,
+    CoreConfig,
+    DesignRuleError,
+    Destination,
+    Dimensions,
+    DvsDestination,
+    DvsLayerConfig,
+    ReadoutConfig,
+)
 
 BOTH = pytest.mark.parametrize("kind", [Emulator, ReferenceEmulator])
 
@@ -87,7 +96,7 @@ def test_clocks_that_nobody_gave_are_refused(kind: Any) -> None:
 @BOTH
 def test_what_is_not_modelled_is_refused_by_name(kind: Any) -> None:
     parts = {0: core()}
-    sensor = DvsLayerConfig(merge=True, cut=(1, 1), destinations=[Destination(layer=0)])
+    sensor = DvsLayerConfig(merge=True, cut=(1, 1), destinations=[DvsDestination(layer=0)])
     with pytest.raises(UnsupportedConfigError, match="sensor"):
         kind(ChipConfig(chip="speck2f", cnn_layers=parts, dvs_layer=sensor))
     with pytest.raises(UnsupportedConfigError, match="readout"):
@@ -193,3 +202,16 @@ def test_reset_forgets_states_and_a_run_under_way() -> None:
     emulator.reset()
     assert (emulator.state(1) == 0).all()
     assert emulator.run(EVENTS).accounting.sent == 3
+
+
+@BOTH
+def test_what_is_not_modelled_is_refused_by_name_and_never_ignored(kind: Any) -> None:
+    filtered = CHAIN.with_changes(dvs_filter={"enable": True})
+    with pytest.raises(UnsupportedConfigError, match=r"dvs_filter\.enable"):
+        kind(filtered)
+    whole = CHAIN.with_changes(chip="dynapcnn")
+    killed = np.ones((1, 1, 1, 1), bool)
+    with pytest.raises(UnsupportedConfigError, match=r"cores \[3\] have kill bits"):
+        kind(whole.with_core(3, weights_kill_bit=killed))
+    spared = whole.with_core(3, weights_kill_bit=~killed)
+    assert kind(spared).run(EVENTS).events.tolist() == kind(CHAIN).run(EVENTS).events.tolist()

@@ -1,0 +1,107 @@
+"""What all parts of a configuration share: frozen, compared by content, copied with changes, a repr without the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NoReturn, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+AnyArray = npt.NDArray[Any]
+Part = TypeVar("Part", bound="ConfigPart")
+
+
+def plain(value: Any) -> Any:
+    """numpy's scalars count as Python's."""
+    return cast("Any", value).item() if isinstance(value, np.integer | np.bool_) else value
+
+
+Integer = Annotated[int, BeforeValidator(plain)]
+CoreId = Annotated[int, BeforeValidator(plain), Field(ge=0)]
+Flag = Annotated[bool, BeforeValidator(plain)]
+Pair = Annotated[tuple[Integer, Integer], Field(strict=False)]
+FlagPair = Annotated[tuple[Flag, Flag], Field(strict=False)]
+Shape = Annotated[tuple[Integer, Integer, Integer], Field(strict=False)]
+
+
+def _refuse_change(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError("a configuration cannot be changed in place: make a changed copy with with_changes() or with_core()")
+
+
+class FrozenDict(dict[Any, Any]):
+    """A dict that cannot be changed, sorted by its keys; it compares as any other dict."""
+
+    def __init__(self, items: Mapping[Any, Any]) -> None:
+        super().__init__(sorted(items.items()))
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = cast("Any", _refuse_change)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
+class ConfigPart(BaseModel):
+    """Frozen, compared by content (arrays included), copied with changes by `with_changes`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        strict=True,
+        json_schema_serialization_defaults_required=True,  # files leave nothing out
+    )
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(same(getattr(self, name), getattr(other, name)) for name in self._compared())
+
+    __hash__ = None  # type: ignore[assignment]  # the contents hold arrays; ChipConfig.hash is the content hash
+
+    @classmethod
+    def _compared(cls) -> tuple[str, ...]:
+        return tuple(cls.model_fields)
+
+    def with_changes(self: Part, **changes: Any) -> Part:
+        """A validated copy in which the named fields are replaced."""
+        return type(self).model_validate({name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+    def model_copy(self: Part, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Part:
+        """As `with_changes`: nothing that was derived from the old contents comes along, and there is nothing to share unsafely."""
+        return self.with_changes(**(update or {}))
+
+    def __deepcopy__(self: Part, memo: dict[int, Any] | None = None) -> Part:
+        return self
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        for value in self.__dict__.values():
+            if isinstance(value, np.ndarray):
+                cast("AnyArray", value).flags.writeable = False  # which pickle does not keep
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if info.is_required() or not same(value, info.get_default(call_default_factory=True, validated_data={})):
+                yield name, _Short(cast("AnyArray", value)) if isinstance(value, np.ndarray) else value
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class _Short:
+    """An array in a repr: its dtype and shape."""
+
+    def __init__(self, array: AnyArray) -> None:
+        self._text = f"{array.dtype}{list(array.shape)}"
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality of two field values, arrays by content whatever their dtype."""
+    arrays = [cast("AnyArray", value) for value in (a, b) if isinstance(value, np.ndarray)]
+    return bool(a == b) if not arrays else len(arrays) == 2 and np.array_equal(arrays[0], arrays[1])

@@ -1,0 +1,28 @@
+"""Where a configuration came from. It travels along, but is no part of its hash or of equality."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from hwconfig.parts import ConfigPart, Integer
+
+
+class Provenance(ConfigPart):
+    """Who made a configuration, from what, and how."""
+
+    tool: str = Field(default="", description="program and version that made it")
+    model_hash: str = Field(default="", description="hash of the model it was made from")
+    seed: Integer | None = Field(default=None, description="seed of the random numbers that took part; None: none did")
+    options: dict[str, Any] = Field(default_factory=dict[str, Any], description="options that were given, as JSON values")
+
+    @field_validator("options")
+    @classmethod
+    def _as_json(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """What JSON would make of them, so that a file gives back the same."""
+        try:
+            return json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"options must be values that JSON has: {error}") from None
