@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 import hwconfig
-from hwconfig import ERRATA, RULES, ChipSpec, chip_names, get_chip
+from hwconfig import ERRATA, RULES, ChipSpec, Rule, chip_names, get_chip
 from hwconfig.chip import CoreSpec, Features, LayerIds, Limits, ReadoutSpec, SensorSpec
 from hwconfig.files import SCHEMA_VERSION
+from hwconfig.vendor_fields import RENAMED
 
 PLACEHOLDER = re.compile(r"\{\{ (\w+)(?: (\w+))? \}\}")
 
@@ -97,10 +98,24 @@ def core_fields() -> str:
 def rules() -> str:
     """Every design rule."""
     rows = [
-        [f"`{rule.name}`", rule.severity, rule.grade, rule.sentence, rule.fix, rule.source, rule.suppressible]
-        for rule in RULES.values()
+        [f"`{rule.name}`", _standing(rule), f"{rule.sentence}<br>*Way out:* {rule.fix}.", rule.source] for rule in RULES.values()
     ]
-    return _table(["rule", "severity", "grade", "what must hold", "way out", "source", "can be suppressed"], rows)
+    return _table(["rule", "severity, grade", "what must hold", "source"], rows)
+
+
+def _standing(rule: Rule) -> str:
+    """A warning can always be suppressed, an error hardly ever."""
+    note = "; can be suppressed" if rule.suppressible and rule.severity == "error" else ""
+    return f"{rule.severity}, {rule.grade}{note}"
+
+
+def renamed() -> str:
+    """Fields of the vendor's object that had another name."""
+    rows = [
+        [f"`{entry.path}`", f"`{entry.older}`", entry.before or "not public: the attribute that exists decides"]
+        for entry in RENAMED
+    ]
+    return _table(["name", "older name", "since version"], rows)
 
 
 def schema_version() -> str:
@@ -189,7 +204,7 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(map(_text, value)) if isinstance(value, tuple) else str(value)
+    return (", ".join(map(_text, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -205,6 +220,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "errata": errata,
     "core_fields": core_fields,
     "rules": rules,
+    "renamed": renamed,
     "schema_version": schema_version,
     "model": model,
     "errors": errors,

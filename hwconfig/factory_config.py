@@ -1,6 +1,6 @@
 """Factory settings: pixel currents, memory timing, output interface. None leaves a setting as the chip has it.
 
-The vendor publishes neither defaults nor ranges; the names are those of working scripts (hardware facts, section 2.6).
+The vendor publishes neither defaults nor ranges; the names are those of working public scripts.
 """
 
 from __future__ import annotations

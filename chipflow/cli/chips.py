@@ -63,7 +63,7 @@ def _described(spec: ChipSpec) -> str:
     boards = [[device.name, device.vendor_name or "not public"] for device in spec.devices]
     parts = [
         table(f"{spec.name}: {spec.description}", ["core", *map(_words, MEMORIES), "synops per second *", "parallel"], cores),
-        f"* {spec.synops_source}",
+        f"* {spec.synops_source}\n",
         text_table("limits of any core", ["limit", "value", "meaning"], _fields(spec.limits)),
         text_table("blocks", ["block", "there", "meaning"], _fields(spec.features)),
         text_table("sensor and readout block", ["property", "value", "meaning"], _around_the_cores(spec)),
@@ -89,4 +89,4 @@ def _words(name: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

@@ -19,7 +19,7 @@ FACTORY = "the factory settings"
     "missing-block",
     "A configuration uses only what the chip has.",
     grade="B",
-    source="the vendor's pages on each chip's configuration; hardware facts, section 6.4",
+    source="the vendor's pages on each chip's configuration",
     fix="leave it at its default, or choose a chip that has it",
 )
 def missing_block(case: Case) -> Findings:
@@ -102,7 +102,7 @@ def slow_clock(case: Case) -> Findings:
 def factory_range(case: Case) -> Findings:
     part, allowed = case.config.factory_config, case.chip.limits.internal_clock_dividers
     divider = part.internal_slow_clk_divider
-    if divider is not None and divider not in allowed:
+    if case.chip.features.internal_slow_clock and divider is not None and divider not in allowed:
         problem = f"internal_slow_clk_divider is {divider}, allowed are {list(allowed)}"
         yield Finding(problem, divider, at=FACTORY)
     for name, value in _settings(part.model_dump()):

@@ -146,7 +146,7 @@ def feature_shift(core: CoreConfig, chip: ChipSpec) -> Findings:
     fix="use an index in this range",
 )
 def decimator(core: CoreConfig, chip: ChipSpec) -> Findings:
-    most = max(len(chip.limits.decimator_ratios) - 1, 0)
-    if not 0 <= core.output_decimator_interval <= most:
+    most = len(chip.limits.decimator_ratios) - 1  # -1 on a chip without a decimator, where `missing-block` says so
+    if chip.features.decimator and not 0 <= core.output_decimator_interval <= most:
         problem = f"output_decimator_interval is {core.output_decimator_interval}, allowed is 0 to {most}"
         yield Finding(problem, core.output_decimator_interval, most)

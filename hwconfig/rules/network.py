@@ -13,7 +13,7 @@ from hwconfig.memory import KINDS
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
 
 SENSOR = "the sensor"
-VALIDATOR = "the vendor's validator (known messages); hardware facts, section 6.5"
+VALIDATOR = "the vendor's validator, by its messages in public scripts and in sinabs issue 274"
 
 
 @case_rule(
@@ -207,7 +207,7 @@ def _cores_on_loops(targets: Mapping[int, set[int]]) -> list[int]:
     "Events reach every core: from the sensor, or from an entry, which is what a program names or the only core without a source.",
     severity="warning",
     grade="C",
-    source="chip model, section 4",
+    source="our definition of an entry, as the emulator has it",
     fix="name it as an entry, address events to it, or let a core or the sensor send to it",
 )
 def unreachable_core(case: Case) -> Findings:

@@ -84,7 +84,7 @@ def threshold_low(core: CoreConfig, chip: ChipSpec) -> Findings:
     "on spiking at its next updates, whatever they bring.",
     severity="warning",
     grade="B",
-    source="sinabs' tips for training (weight clipping); chip model, section 2",
+    source="sinabs' tips for training (weight clipping)",
     fix="clip the weights in training, or raise the threshold",
 )
 def weight_above_threshold(core: CoreConfig, chip: ChipSpec) -> Findings:
@@ -105,7 +105,7 @@ def weight_above_threshold(core: CoreConfig, chip: ChipSpec) -> Findings:
     "Initial membrane potentials lie from the lower bound up to below the threshold.",
     severity="warning",
     grade="C",
-    source="chip model, section 1: nothing happens to them until the neuron's next update",
+    source="our choice, as the emulator has it: nothing happens to them until the neuron's next update",
     fix="start below the threshold and not under the lower bound",
 )
 def initial_value(core: CoreConfig, chip: ChipSpec) -> Findings:
@@ -124,7 +124,7 @@ def initial_value(core: CoreConfig, chip: ChipSpec) -> Findings:
     "A core has something that can make it spike: a positive weight, a positive bias that is added, or an initial value at the threshold.",
     severity="warning",
     grade="B",
-    source="chip model, section 2",
+    source="follows from what one event does to a neuron",
     fix="look at the layer's weights before and after quantisation, or remove it",
 )
 def silent_core(core: CoreConfig, chip: ChipSpec) -> Findings:
