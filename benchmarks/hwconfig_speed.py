@@ -25,7 +25,7 @@ LAYERS = {
     7: (16, 64, 16, 4),
     8: (16, 64, 16, 4),
 }
-LIMITS_MS = {"validate": 50, "save": 200, "load": 200}
+LIMITS_MS = {"validate": 50, "save": 200, "load": 200, "save readable": 200, "load readable": 200}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

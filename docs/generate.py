@@ -37,15 +37,15 @@ def _specs() -> list[ChipSpec]:
 def _chip(chip: ChipSpec) -> str:
     devices = ", ".join(f"`{device.name}` ({device.vendor_name or 'vendor name not public'})" for device in chip.devices)
     core_fields = [name for name in CoreSpec.model_fields if name != "id"]
-    header = ["core", *(_words(name) for name in core_fields)]
-    rows = [[core.id, *(getattr(core, name) for name in core_fields)] for core in chip.cores]
-    errata = ", ".join(f"`{name}`" for name in chip.errata)
+    header = ["core", *(_words(name) for name in core_fields), "parallel"]
+    rows = [[core.id, *(getattr(core, name) for name in core_fields), core.id in chip.parallel_cores] for core in chip.cores]
+    errata = ", ".join(f"`{erratum.name}`" for erratum in chip.errata)
     return "\n\n".join(
         [
             f"### {chip.name}",
             f"{chip.description}. Boards: {devices}. [Errata](#errata): {errata}.",
             _table(header, rows),
-            f"Synaptic operations per second: {chip.synops_source}.",
+            " ".join([f"Synaptic operations per second: {chip.synops_source}.", *chip.notes]),
         ]
     )
 
@@ -80,7 +80,7 @@ def errata() -> str:
         [
             f"`{name}`",
             erratum.text,
-            ", ".join(spec.name for spec in _specs() if name in spec.errata),
+            ", ".join(spec.name for spec in _specs() if spec.has_erratum(name)),
             erratum.grade,
             erratum.source,
         ]
@@ -92,7 +92,8 @@ def errata() -> str:
 def core_fields() -> str:
     """The columns of the chips' tables, explained."""
     described = [(name, field.description) for name, field in CoreSpec.model_fields.items() if field.description]
-    return "\n".join(f"- **{_words(name)}**: {description}" for name, description in described)
+    parallel = ("parallel", ChipSpec.model_fields["parallel_cores"].description)
+    return "\n".join(f"- **{_words(name)}**: {description}" for name, description in [*described, parallel])
 
 
 def rules() -> str:

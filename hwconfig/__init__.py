@@ -15,6 +15,7 @@ from hwconfig.errors import (
     DesignRuleError,
     EditedConfigError,
     HwconfigError,
+    InvalidConfigError,
     UnknownChipError,
     VendorError,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "FactoryDvsLayer",
     "Features",
     "HwconfigError",
+    "InvalidConfigError",
     "LayerIds",
     "Limits",
     "MemoryNeed",

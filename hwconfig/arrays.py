@@ -11,24 +11,20 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 AnyArray = npt.NDArray[Any]
 IntArray = npt.NDArray[np.integer[Any]]
 BitArray = npt.NDArray[np.bool_]
 
+MOST_ELEMENTS = 1 << 24  # more than any chip's memory: what claims to be larger is refused before room is made for it
 _ENCODED_KEYS = {"dtype", "shape", "data"}
 _DTYPES = ("bool", "int8", "int16", "int64")
 
 
-def encode_array(array: AnyArray, *, readable: bool = False) -> Any:
-    """Nested lists if `readable`, else {dtype, shape, data}, the data zlib-compressed little-endian bytes in base64.
-
-    An array without elements is never written as lists: they would not say its shape.
-    """
-    if readable and array.size:
-        return array.tolist()
+def encode_array(array: AnyArray) -> dict[str, Any]:
+    """{dtype, shape, data}, the data zlib-compressed little-endian bytes in base64."""
     raw = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
     return {"dtype": array.dtype.name, "shape": list(array.shape), "data": base64.b64encode(zlib.compress(raw)).decode()}
 
@@ -42,6 +38,8 @@ def decode_array(value: dict[str, Any], dtypes: tuple[str, ...] = _DTYPES) -> An
     shape: Any = value["shape"]
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in cast("list[Any]", shape)):
         raise ValueError(f"shape must be a list of sizes, found {shape!r}")
+    if math.prod(cast("list[int]", shape)) > MOST_ELEMENTS:
+        raise ValueError(f"shape {shape} has more elements than any chip's memory")
     dtype = np.dtype(value["dtype"]).newbyteorder("<")
     size = math.prod(cast("list[int]", shape)) * dtype.itemsize
     raw = _inflate(value["data"], size)
@@ -75,7 +73,7 @@ class ArrayField:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self.validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(_serialize, info_arg=True, when_used="json"),
+            serialization=core_schema.plain_serializer_function_ser_schema(encode_array, when_used="json"),
         )
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -133,11 +131,6 @@ def _holds(dtype: type[np.integer[Any]], array: AnyArray) -> bool:
 def _locked(array: AnyArray) -> AnyArray:
     array.flags.writeable = False
     return array
-
-
-def _serialize(value: AnyArray, info: SerializationInfo) -> Any:
-    context = cast("dict[str, Any]", info.context or {})
-    return encode_array(value, readable=bool(context.get("readable")))
 
 
 Weights = Annotated[IntArray, ArrayField(4, np.int8)]

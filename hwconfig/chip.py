@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hwconfig.errata import ErratumName
+from hwconfig.errata import KnownOrOwn
+
+Sizes = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(strict=False)]
 
 
 class Description(BaseModel):
@@ -21,7 +25,6 @@ class CoreSpec(Description):
     neuron_words: int = Field(ge=0, description="16-bit words for membrane potentials")
     bias_words: int = Field(ge=0, description="16-bit words for biases")
     synops_per_second: int = Field(gt=0, description="rated synaptic operations per second; second-hand figure")
-    parallel: bool = Field(default=False, description="one of the cores with parallel computing, meant for input layers")
 
 
 class DeviceSpec(Description):
@@ -38,18 +41,16 @@ class Limits(Description):
     output_size: int = Field(gt=0, description="largest neuron map before pooling, per axis")
     features: int = Field(gt=0, description="most features, in or out")
     kernel_size: int = Field(gt=0, description="largest kernel side")
-    strides: tuple[int, ...] = Field(strict=False, description="per axis")
+    strides: Sizes = Field(min_length=1, description="per axis")
     padding: int = Field(ge=0, description="largest padding, per axis")
-    poolings: tuple[int, ...] = Field(strict=False, description="sum pooling of a destination")
+    poolings: Sizes = Field(min_length=1, description="sum pooling of a destination")
     destinations: int = Field(gt=0, description="most destinations of a core, and of the sensor")
     feature_shift: int = Field(ge=0, description="largest number that a destination adds to the feature")
     weight_bits: int = Field(gt=1, le=8, description="signed")
     state_bits: int = Field(gt=1, le=16, description="signed: membrane potentials, thresholds, biases")
     neuron_address_bits: int = Field(gt=0, description="width of the address by which a neuron's state is read and written")
-    decimator_ratios: tuple[int, ...] = Field(strict=False, description="1 of N spikes passes, by interval setting")
-    internal_clock_dividers: tuple[int, ...] = Field(
-        strict=False, description="the internal slow clock ticks once per 2^n sensor events"
-    )
+    decimator_ratios: Sizes = Field(description="1 of N spikes passes, by interval setting")
+    internal_clock_dividers: Sizes = Field(description="the internal slow clock ticks once per 2^n sensor events")
 
     @property
     def weight_range(self) -> tuple[int, int]:
@@ -77,15 +78,15 @@ class Features(Description):
 class LayerIds(Description):
     """Addresses that are not cores: destination of the readout block, source id of sensor events."""
 
-    readout: int = Field(description="layer id of the readout block, as a core's destination")
-    sensor: int = Field(description="layer id of monitored sensor events")
+    readout: int = Field(ge=0, description="layer id of the readout block, as a core's destination")
+    sensor: int = Field(ge=0, description="layer id of monitored sensor events")
 
 
 class SensorSpec(Description):
     """The event sensor: square, `size` pixels per axis."""
 
     size: int = Field(gt=0, description="pixels per axis")
-    poolings: tuple[int, ...] = Field(strict=False, description="per axis")
+    poolings: Sizes = Field(min_length=1, description="per axis")
     filter_half_width: int = Field(ge=0, description="largest half width of the event filter's window, in pixels")
     filter_threshold_bits: int = Field(gt=0, description="unsigned")
 
@@ -127,8 +128,12 @@ class ChipSpec(Description):
     family: str
     description: str
     devices: tuple[DeviceSpec, ...] = Field(default=(), strict=False, description="boards that carry it")
-    errata: tuple[ErratumName, ...] = Field(default=(), strict=False, description="known faults, by name in `hwconfig.ERRATA`")
+    errata: tuple[KnownOrOwn, ...] = Field(default=(), strict=False, description="known faults; by name if in `hwconfig.ERRATA`")
+    notes: tuple[str, ...] = Field(default=(), strict=False, description="what is not public, and what is assumed in its place")
     synops_source: str = Field(description="where the rated synaptic operations per second are known from")
+    parallel_cores: tuple[int, ...] = Field(
+        default=(), strict=False, description="ids of the cores with parallel computing, meant for input layers"
+    )
     limits: Limits
     features: Features
     layers: LayerIds
@@ -138,13 +143,23 @@ class ChipSpec(Description):
     cores: tuple[CoreSpec, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
-    def _core_ids_ascend(self) -> ChipSpec:
+    def _fits_together(self) -> ChipSpec:
         ids = [core.id for core in self.cores]
         if ids != sorted(set(ids)):
             raise ValueError(f"core ids must ascend without repeats, found {ids}")
-        if {self.layers.readout, self.layers.sensor} & set(ids):
-            raise ValueError(f"readout {self.layers.readout} and sensor {self.layers.sensor} must differ from the core ids {ids}")
+        if len({self.layers.readout, self.layers.sensor, *ids}) < len(ids) + 2:
+            raise ValueError(
+                f"readout {self.layers.readout} and sensor {self.layers.sensor} must differ from each other and from the core ids {ids}"
+            )
+        if not set(self.parallel_cores) <= set(ids):
+            raise ValueError(f"parallel_cores are {list(self.parallel_cores)}, the core ids are {ids}")
+        if self.features.decimator and not self.limits.decimator_ratios:
+            raise ValueError("features.decimator is true, but limits.decimator_ratios is empty")
         return self
+
+    def has_erratum(self, name: str) -> bool:
+        """Whether the chip has the fault of this name."""
+        return any(erratum.name == name for erratum in self.errata)
 
     @property
     def core_ids(self) -> tuple[int, ...]:

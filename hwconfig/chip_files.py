@@ -25,14 +25,18 @@ def chip_names() -> tuple[str, ...]:
 
 
 def get_chip(name_or_path: str | Path) -> ChipSpec:
-    """The chip of this name, or the one described by the TOML file at this path.
+    """The chip of this name, on the board of this name ("speck2fdevkit", "speck2fdevkit:0"), or described by the TOML file at this path.
 
     Raises:
-        UnknownChipError: neither a known name nor an existing file; the message lists the names.
+        UnknownChipError: neither a known chip or board nor an existing file; the message lists the chips.
         ChipFileError: the file is not a chip description; the message lists what is wrong with each field.
     """
     name = str(name_or_path)
-    return _built_in(name) if name in chip_names() else _described(_table(name, Path(), ()), name)
+    if name in chip_names():
+        return _built_in(name)
+    board = name.partition(":")[0]
+    on_board = [chip for chip in map(_built_in, chip_names()) if board in (device.name for device in chip.devices)]
+    return on_board[0] if on_board else _described(_table(name, Path(), ()), name)
 
 
 @cache
@@ -134,5 +138,7 @@ def synthetic_chip(
         "limits": model.limits.model_dump() | dict(limits or {}),
         "features": model.features.model_dump() | dict(features or {}),
         "errata": model.errata if errata is None else tuple(errata),
+        "notes": (),
+        "parallel_cores": (),
     }
     return _described(dict(model) | changes, name)

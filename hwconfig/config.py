@@ -17,7 +17,7 @@ from hwconfig.chip import ChipSpec
 from hwconfig.chip_files import chip_names, get_chip
 from hwconfig.core_config import CoreConfig
 from hwconfig.factory_config import FactoryConfig
-from hwconfig.parts import ConfigPart, CoreId, FrozenDict
+from hwconfig.parts import ConfigPart, CoreId, FrozenDict, Label
 from hwconfig.provenance import Provenance
 from hwconfig.readout_config import ReadoutConfig
 from hwconfig.sensor_config import DvsFilterConfig, DvsLayerConfig
@@ -39,7 +39,7 @@ class ChipConfig(ConfigPart):
     dvs_filter: DvsFilterConfig = Field(default_factory=DvsFilterConfig, description="the sensor's event filter")
     readout: ReadoutConfig = Field(default_factory=ReadoutConfig, description="the readout block")
     factory_config: FactoryConfig = Field(default_factory=FactoryConfig, description="factory settings")
-    suppressed_rules: dict[str, str] = Field(
+    suppressed_rules: dict[Label, Label] = Field(
         default_factory=lambda: FrozenDict({}), description="design rules that do not count here, each with the reason"
     )
     provenance: Provenance = Field(default_factory=Provenance, description="where it came from; no part of hash or equality")
@@ -91,12 +91,20 @@ class ChipConfig(ConfigPart):
     def core(self, core_id: int) -> CoreConfig:
         """The configuration of one core; KeyError names the cores there are."""
         if core_id not in self.cnn_layers:
-            raise KeyError(f"core {core_id} is not configured; configured cores are {list(self.cnn_layers)}")
+            raise KeyError(
+                f"core {core_id} is not configured; configured cores are {list(self.cnn_layers)}, with_core({core_id}, CoreConfig(...)) adds it"
+            )
         return self.cnn_layers[core_id]
 
-    def with_core(self, core_id: int, **changes: Any) -> ChipConfig:
-        """A copy in which fields of one core are replaced."""
-        return self.with_changes(cnn_layers=self.cnn_layers | {core_id: self.core(core_id).with_changes(**changes)})
+    def with_core(self, core_id: int, core: CoreConfig | None = None, **changes: Any) -> ChipConfig:
+        """A copy in which one core is `core`, or is there with some of its fields replaced.
+
+        Raises:
+            KeyError: no `core` is given and none is configured there; it names the cores there are.
+            InvalidConfigError: fields that cannot be.
+        """
+        placed = (self.core(core_id) if core is None else core).with_changes(**changes)
+        return self.with_changes(cnn_layers=self.cnn_layers | {core_id: placed})
 
     def with_suppressed_rule(self, rule: str, reason: str) -> ChipConfig:
         """A copy in which violations of this design rule do not count; rule and reason go into the file and the hash."""
@@ -122,8 +130,12 @@ class ChipConfig(ConfigPart):
         return to_json(self, readable=readable)
 
     @staticmethod
-    def from_json(text: str) -> ChipConfig:
+    def from_json(text: str, *, accept_edit: bool = False) -> ChipConfig:
         """What `to_json` wrote, also in an older schema version.
+
+        Args:
+            text: of the file.
+            accept_edit: read contents that do not match the stated hash, too.
 
         Raises:
             ConfigFileError: truncated, foreign, of a newer schema, or with wrong fields.
@@ -131,7 +143,7 @@ class ChipConfig(ConfigPart):
         """
         from hwconfig.files import from_json
 
-        return from_json(text)
+        return from_json(text, accept_edit=accept_edit)
 
     def save(self, path: str | Path, *, readable: bool = False) -> None:
         """Writes `to_json` into a file, beside it first, then renamed: never half a file."""
@@ -140,11 +152,11 @@ class ChipConfig(ConfigPart):
         write_text(path, self.to_json(readable=readable))
 
     @staticmethod
-    def load(path: str | Path) -> ChipConfig:
+    def load(path: str | Path, *, accept_edit: bool = False) -> ChipConfig:
         """The configuration in a file; raises what `from_json` raises, with the path, also for a file that is not there."""
         from hwconfig.files import load
 
-        return load(path)
+        return load(path, accept_edit=accept_edit)
 
     def __repr__(self) -> str:
         return f"ChipConfig({self.chip.name}, cores {list(self.cnn_layers)}, {self.hash[:15]})"

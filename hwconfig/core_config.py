@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from hwconfig.arrays import BiasBits, Biases, BitArray, NeuronBits, States, WeightBits, Weights
+from hwconfig.arrays import MOST_ELEMENTS, BiasBits, Biases, BitArray, NeuronBits, States, WeightBits, Weights
 from hwconfig.destinations import Destination, enabled, without_unused
 from hwconfig.memory import MemoryNeed, map_size, memory_need
-from hwconfig.parts import ConfigPart, Flag, Integer, Pair, Shape
-
-MOST_ZEROS = 1 << 27  # more neurons than any chip has: such a shape is a slip, and its zeros might not fit into memory
+from hwconfig.parts import ConfigPart, Flag, Integer, Label, Pair, Shape
 
 
 class Dimensions(ConfigPart):
@@ -25,6 +23,21 @@ class Dimensions(ConfigPart):
     padding: Pair = Field(default=(0, 0), description="(y, x), zeros on both sides, in pixels")
     input_shape: Shape = Field(description="(features, y, x) of the events that arrive")
     output_shape: Shape = Field(description="(features, y, x) of the neuron map, before pooling")
+
+    @classmethod
+    def convolution(
+        cls,
+        input_shape: tuple[int, int, int],
+        features: int,
+        kernel_size: int,
+        *,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int] = (0, 0),
+    ) -> Dimensions:
+        """The shapes of a convolution from `input_shape` (features, y, x) to `features`; its neuron map follows."""
+        fields: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "input_shape": input_shape}
+        height, width = cls(**fields, output_shape=(features, 1, 1)).expected_map()
+        return cls(**fields, output_shape=(features, height, width))
 
     def expected_map(self) -> tuple[int, int]:
         """(y, x) of the neuron map that input, kernel, stride and padding give; floor as on the chip."""
@@ -38,7 +51,7 @@ class Dimensions(ConfigPart):
 class CoreConfig(ConfigPart):
     """One core. Weights, thresholds, biases and states share one unit: that of the membrane potential on the chip."""
 
-    layer_name: str = Field(default="", description="dotted name of the user's layer; nothing of the chip")
+    layer_name: Label = Field(default="", description="dotted name of the user's layer; nothing of the chip")
     dimensions: Dimensions = Field(description="shapes of the convolution")
     weights: Weights = Field(description="int8 [feature out][feature in][y][x], added to the potential at an event")
     biases: Biases = Field(
@@ -74,13 +87,22 @@ class CoreConfig(ConfigPart):
         if not isinstance(data, Mapping) or "dimensions" not in data:
             return cast("Any", data)
         data = cast("Mapping[str, Any]", data)
-        dimensions = Dimensions.model_validate(data["dimensions"])
+        try:
+            dimensions = Dimensions.model_validate(data["dimensions"])
+        except ValidationError:
+            return data  # the field says what is wrong, in its place
         shape = tuple(max(size, 0) for size in dimensions.output_shape)
         missing = {name: size for name, size in (("biases", shape[:1]), ("neurons_initial_value", shape)) if name not in data}
-        if missing and math.prod(shape) > MOST_ZEROS:
+        if missing and math.prod(shape) > MOST_ELEMENTS:
             raise ValueError(f"output_shape {shape} has more neurons than any chip; correct it, or give every array")
         zeros = {name: np.zeros(size, np.int16) for name, size in missing.items()}
         return {**zeros, **data, "dimensions": dimensions}
+
+    @field_validator("weights_kill_bit", "biases_kill_bit", "neurons_value_kill_bit")
+    @classmethod
+    def _without_idle(cls, value: BitArray | None) -> BitArray | None:
+        """Bits of which none is set kill nothing, as if there were none."""
+        return value if value is not None and value.any() else None
 
     @field_validator("destinations")
     @classmethod

@@ -1,25 +1,25 @@
-"""Known faults of the chips, read from errata.toml; a chip lists the names of those it has."""
+"""Known faults of the chips, read from errata.toml; a chip's file lists those it has by name, or describes one of its own."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Grade = Literal["A", "B", "C"]
 
 
 class Erratum(BaseModel):
-    """One fault: what happens, where it is known from, and how surely (A stated by the vendor, B deduced or relayed, C assumed)."""
+    """One fault of a chip."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str
-    text: str
-    source: str
-    grade: Grade
+    name: str = Field(min_length=1, description="by which design rules look for it")
+    text: str = Field(description="what happens")
+    source: str = Field(description="where it is known from")
+    grade: Grade = Field(description="A stated by the vendor or seen on silicon, B deduced or relayed, C assumed")
 
 
 def _read() -> dict[str, Erratum]:
@@ -30,10 +30,12 @@ def _read() -> dict[str, Erratum]:
 ERRATA: dict[str, Erratum] = _read()
 
 
-def _known(name: str) -> str:
-    if name not in ERRATA:
-        raise ValueError(f"unknown erratum {name!r}; known are {', '.join(ERRATA)}")
-    return name
+def _by_name(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in ERRATA:
+        raise ValueError(f"unknown erratum {value!r}; known are {', '.join(ERRATA)}, or describe it: name, text, source, grade")
+    return ERRATA[value]
 
 
-ErratumName = Annotated[str, AfterValidator(_known)]
+KnownOrOwn = Annotated[Erratum, BeforeValidator(_by_name)]

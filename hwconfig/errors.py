@@ -6,6 +6,7 @@ DeploymentError (ValueError)          root of everything either package raises a
     ├── ChipFileError                 a chip's TOML that cannot be read
     ├── ConfigFileError               not a configuration: truncated, foreign, of a newer schema, wrong fields
     │   └── EditedConfigError         well-formed, but the contents no longer match the stated hash
+    ├── InvalidConfigError            fields that no configuration can have: of a wrong type, misspelt, missing
     ├── DesignRuleError               a configuration that breaks design rules; `.report` holds all of them
     ├── AddressError                  a neuron without an address, or an address without a neuron
     └── VendorError                   the vendor's object cannot hold a configuration, or holds what no configuration can
@@ -41,6 +42,10 @@ class ConfigFileError(HwconfigError):
 
 class EditedConfigError(ConfigFileError):
     """A configuration whose contents do not match the hash it states."""
+
+
+class InvalidConfigError(HwconfigError):
+    """Fields that cannot be part of any configuration: wrong types, names that do not exist, values missing; all of them."""
 
 
 class DesignRuleError(HwconfigError):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
-from collections.abc import Mapping
+import secrets
+import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from pydantic import ValidationError
 
+from hwconfig.arrays import AnyArray, encode_array
 from hwconfig.errors import ConfigFileError, EditedConfigError, HwconfigError
 from hwconfig.hashing import canonical_hash
 from hwconfig.messages import one_line_per_error
@@ -32,19 +35,48 @@ def content_hash(config: ChipConfig) -> str:
 
 def to_json(config: ChipConfig, *, readable: bool = False) -> str:
     """The file's text; arrays compact, or nested lists if `readable`."""
-    return json.dumps(to_document(config, readable=readable), indent=1) + "\n"
+    return laid_out(_head(config) | config.model_dump() if readable else to_document(config)) + "\n"
 
 
-def to_document(config: ChipConfig, *, readable: bool = False) -> dict[str, Any]:
-    """The file as plain data."""
-    head = dict(zip(HEAD, (FORMAT, SCHEMA_VERSION, config.hash), strict=True))
-    return head | config.model_dump(mode="json", context={"readable": readable})
+def to_document(config: ChipConfig) -> dict[str, Any]:
+    """The file as plain data, arrays compact."""
+    return _head(config) | config.model_dump(mode="json")
 
 
-def load(path: str | Path) -> ChipConfig:
+def _head(config: ChipConfig) -> dict[str, Any]:
+    return dict(zip(HEAD, (FORMAT, SCHEMA_VERSION, config.hash), strict=True))
+
+
+def laid_out(value: Any, indent: str = "") -> str:
+    """JSON text: one field a line, one row of an array a line."""
+    inner = f"{indent} "
+    if isinstance(value, np.ndarray):
+        return _array_laid_out(cast("AnyArray", value), inner)
+    if isinstance(value, dict) and value:
+        fields = cast("dict[Any, Any]", value).items()
+        return _block("{}", [f"{json.dumps(str(name))}: {laid_out(item, inner)}" for name, item in fields], indent)
+    items = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else ()
+    if any(isinstance(item, dict) for item in items):
+        return _block("[]", [laid_out(item, inner) for item in items], indent)
+    return json.dumps(value, allow_nan=False)
+
+
+def _block(brackets: str, lines: Sequence[str], indent: str) -> str:
+    separator = f"\n{indent} "
+    return f"{brackets[0]}{separator}{f',{separator}'.join(lines)}\n{indent}{brackets[1]}"
+
+
+def _array_laid_out(array: AnyArray, indent: str) -> str:
+    """Nested lists; those of an array without elements would not say its shape."""
+    if not array.size:
+        return laid_out(encode_array(array), indent)
+    return json.dumps(array.tolist()).replace("], [", f"],\n{indent}[")
+
+
+def load(path: str | Path, *, accept_edit: bool = False) -> ChipConfig:
     """See `ChipConfig.load`."""
     try:
-        return from_json(Path(path).read_bytes().decode())
+        return from_json(Path(path).read_bytes().decode(), accept_edit=accept_edit)
     except OSError as error:
         raise ConfigFileError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -53,23 +85,31 @@ def load(path: str | Path) -> ChipConfig:
         raise type(error)(f"{path}: {error}") from None
 
 
-def from_json(text: str) -> ChipConfig:
+def from_json(text: str, *, accept_edit: bool = False) -> ChipConfig:
     """See `ChipConfig.from_json`."""
     config, stale = read_document(parse(text, "configuration"))
-    if stale:
-        raise EditedConfigError(stale)
+    if stale and not accept_edit:
+        raise EditedConfigError(f"{stale}, accept_edit=True reads it as it is")
     return config
 
 
 def parse(text: str, what: str) -> dict[str, Any]:
     """A JSON object, or a ConfigFileError that says where the text stops being one."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats)
     except (json.JSONDecodeError, RecursionError, ValueError) as error:
         raise ConfigFileError(f"not a {what} file, or a truncated one: {error}") from None
     if not isinstance(document, dict):
         raise ConfigFileError(f"not a {what} file: the top level is a {type(document).__name__}, not an object")
     return cast("dict[str, Any]", document)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return result
 
 
 def _refuse_constant(name: str) -> Any:
@@ -145,21 +185,17 @@ def checked_version(document: Mapping[str, Any], expected_format: str, newest: i
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes beside the target, then renames: the file is the old one or the new one, never half of either."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    target = Path(os.path.realpath(path))  # a link stays a link
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with beside.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(handle)  # else the new name could outlive a power failure, and the contents not
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+            os.fsync(file.fileno())  # else the new name could outlive a power failure, and the contents not
+        if target.exists():
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
+        beside.replace(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        beside.unlink(missing_ok=True)

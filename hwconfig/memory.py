@@ -63,7 +63,8 @@ def neuron_address(position: Position, shape: Position, address_bits: int) -> in
 
     An open question: sinabs moves y up by the width of the *y* field, where that of the x field would be expected. Both agree
     on maps whose sides round to the same power of two, and only those were ever tested in public. On higher maps sinabs'
-    rule leaves gaps, and is followed; on wider ones two neurons would share an address, and no address is given.
+    rule leaves gaps, and is followed; on wider ones, of more than one row, two neurons would share an address, and none is
+    given.
 
     Args:
         position: (feature, y, x) of the neuron.
@@ -73,11 +74,11 @@ def neuron_address(position: Position, shape: Position, address_bits: int) -> in
     Raises:
         AddressError: the position lies outside the map; the map needs more bits, or is wider than high (see above).
     """
-    feature_bits, y_bits, _ = _address_fields(shape, address_bits)
+    feature_bits, y_shift = _address_fields(shape, address_bits)
     if not all(0 <= index < size for index, size in zip(position, shape, strict=True)):
         raise AddressError(f"neuron (feature, y, x) = {position} lies outside the map {shape}")
     feature, y, x = position
-    return y << (feature_bits + y_bits) | x << feature_bits | feature
+    return y << y_shift | x << feature_bits | feature
 
 
 def neuron_position(address: int, shape: Position, address_bits: int) -> Position:
@@ -86,27 +87,28 @@ def neuron_position(address: int, shape: Position, address_bits: int) -> Positio
     Raises:
         AddressError: no neuron of the map has this address, or the map has no addresses (see `neuron_address`).
     """
-    feature_bits, y_bits, _ = _address_fields(shape, address_bits)
-    y, rest = divmod(address, 1 << (feature_bits + y_bits))
+    feature_bits, y_shift = _address_fields(shape, address_bits)
+    y, rest = divmod(address, 1 << y_shift)
     x, feature = divmod(rest, 1 << feature_bits)
     if not all(0 <= index < size for index, size in zip((feature, y, x), shape, strict=True)):
         raise AddressError(f"address {address} belongs to no neuron of the map {shape} (features, y, x)")
     return feature, y, x
 
 
-def _address_fields(shape: Position, address_bits: int) -> Position:
-    """Bits of feature, y and x."""
+def _address_fields(shape: Position, address_bits: int) -> tuple[int, int]:
+    """By how many bits x and y are moved up."""
     if min(shape) < 1:
         raise AddressError(f"a map has at least one feature and one pixel per axis, found {shape} (features, y, x)")
     feature_bits, y_bits, x_bits = map(ceil_log2, shape)
-    needed = feature_bits + y_bits + max(x_bits, y_bits)
+    y_shift = feature_bits + max(x_bits, y_bits)  # the width of y, by sinabs; in a single row y is 0 whatever it is moved by
+    needed = y_shift + y_bits
     if needed > address_bits:
         raise AddressError(
             f"the map {shape} (features, y, x) needs {needed} address bits, there are {address_bits}: use fewer features or a smaller map"
         )
-    if x_bits > y_bits:
+    if x_bits > y_bits and shape[1] > 1:
         raise AddressError(
             f"the map {shape} (features, y, x) is wider than high: the addresses of its neurons are not public, and the rule of "
             "sinabs would give two neurons the same one; read the states from the emulator, or transpose the map"
         )
-    return feature_bits, y_bits, x_bits
+    return feature_bits, y_shift

@@ -50,7 +50,12 @@ def _hash_1(contents: Contents) -> str:
 
 
 def _packed(core: Contents) -> Contents:
-    return {name: encode_array(narrowed(_array(core[name]), dtype)) for name, dtype in _ARRAYS_1.items() if name in core}
+    """As it stands in the file wherever it can be: another zlib would pack the same values into another text."""
+    packed = {name: encode_array(narrowed(_array(core[name]), dtype)) for name, dtype in _ARRAYS_1.items() if name in core}
+    kept = {
+        name: core[name] for name, new in packed.items() if isinstance(core[name], dict) and core[name]["dtype"] == new["dtype"]
+    }
+    return packed | kept
 
 
 def _array(value: Any) -> Any:
@@ -92,8 +97,13 @@ def _chip_from_1(chip: Any) -> Any:
         return chip
     own, model = cast("Contents", chip), get_chip("speck2f").model_dump(mode="json")
     filled = {name: model[name] | own[name] for name in ("limits", "sensor", "readout")}
-    devices = [{"name": name} for name in own["devices"]]
-    return {name: model[name] for name in ("synops_source", "features", "errata")} | own | filled | {"devices": devices}
+    cores = [{name: value for name, value in core.items() if name != "parallel"} for core in own["cores"]]
+    changed = {
+        "devices": [{"name": name} for name in own["devices"]],
+        "cores": cores,
+        "parallel_cores": [core["id"] for core in own["cores"] if core["parallel"]],
+    }
+    return {name: model[name] for name in ("synops_source", "features", "errata")} | own | filled | changed
 
 
 _HASHES: dict[int, Callable[[Contents], str]] = {1: _hash_1}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from hwconfig.errors import HwconfigError, InvalidConfigError
+from hwconfig.messages import one_line_per_error
 
 AnyArray = npt.NDArray[Any]
 Part = TypeVar("Part", bound="ConfigPart")
@@ -18,8 +22,19 @@ def plain(value: Any) -> Any:
     return cast("Any", value).item() if isinstance(value, np.integer | np.bool_) else value
 
 
-Integer = Annotated[int, BeforeValidator(plain)]
-CoreId = Annotated[int, BeforeValidator(plain), Field(ge=0)]
+def _encodable(text: str) -> str:
+    """Half of a surrogate pair could be held, but neither printed nor written into a file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"not a text: {error}") from None
+    return text
+
+
+WORD = np.iinfo(np.int64)  # wider than any register: what a rule should name must be held first
+Integer = Annotated[int, BeforeValidator(plain), Field(ge=WORD.min, le=WORD.max)]
+CoreId = Annotated[int, BeforeValidator(plain), Field(ge=0, le=WORD.max)]
+Label = Annotated[str, AfterValidator(_encodable)]
 Flag = Annotated[bool, BeforeValidator(plain)]
 Pair = Annotated[tuple[Integer, Integer], Field(strict=False)]
 FlagPair = Annotated[tuple[Flag, Flag], Field(strict=False)]
@@ -42,7 +57,34 @@ class FrozenDict(dict[Any, Any]):
         return FrozenDict, (dict(self),)
 
 
-class ConfigPart(BaseModel):
+class _Explaining(type(BaseModel)):
+    """Turns what pydantic says about a call of the class into our own error.
+
+    Only of the call: what pydantic finds while it builds parts of a larger whole keeps its place in there.
+    """
+
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        with _explained(cls):
+            return super().__call__(*args, **fields)
+
+
+@contextmanager
+def _explained(part: type[Any]) -> Generator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise _better(error, part) from None
+
+
+def _better(error: ValidationError, part: type[BaseModel]) -> HwconfigError:
+    """An error of ours that was found on the way, where it is the only one; otherwise all of them, a line each."""
+    causes = [item.get("ctx", {}).get("error") for item in error.errors(include_url=False)]
+    if len(causes) == 1 and isinstance(causes[0], HwconfigError):
+        return causes[0]
+    return InvalidConfigError(f"{part.__name__}:\n{one_line_per_error(error, part)}")
+
+
+class ConfigPart(BaseModel, metaclass=_Explaining):
     """Frozen, compared by content (arrays included), copied with changes by `with_changes`."""
 
     model_config = ConfigDict(
@@ -65,8 +107,9 @@ class ConfigPart(BaseModel):
         return tuple(cls.model_fields)
 
     def with_changes(self: Part, **changes: Any) -> Part:
-        """A validated copy in which the named fields are replaced."""
-        return type(self).model_validate({name: getattr(self, name) for name in type(self).model_fields} | changes)
+        """A validated copy in which the named fields are replaced; InvalidConfigError where they cannot be."""
+        with _explained(type(self)):
+            return type(self).model_validate({name: getattr(self, name) for name in type(self).model_fields} | changes)
 
     def model_copy(self: Part, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Part:
         """As `with_changes`: nothing that was derived from the old contents comes along, and there is nothing to share unsafely."""

@@ -52,8 +52,16 @@ class DvsFilterConfig(ConfigPart):
     """The event filter before the pre-processing: noise, noise and hot pixels, or flicker (low pass), one at a time."""
 
     enable: Flag = Field(default=False, description="filter sensor events")
-    filter_size: Pair = Field(default=(0, 0), description="(y, x), half widths of the window around an event, in pixels")
-    threshold: Integer = Field(default=0, description="largest age of a neighbouring event, in slow-clock ticks")
+    filter_size: Pair = Field(
+        default=(0, 0),
+        description="(y, x) of the window around an event, in pixels: half widths by the register text, 0 for the pixel alone; "
+        "the datasheet's example may mean whole widths",
+    )
+    threshold: Integer = Field(
+        default=0,
+        description="slow-clock ticks: an event passes if a neighbour was active less than this long ago; in low-pass mode it is "
+        "dropped if its own pixel was",
+    )
     hot_pixel_filter_enable: Flag = Field(default=False, description="drop pixels of constantly high rate as well")
     low_pass_mode_enable: Flag = Field(default=False, description="drop events that follow another of their pixel too soon")
     internal_slow_clk: Flag = Field(default=False, description="take the ticks from the chip's own slow clock")

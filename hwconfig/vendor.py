@@ -114,6 +114,8 @@ def _new(chip: ChipSpec, module: Any) -> Part:
     try:
         make = attrgetter(path)(module)
     except AttributeError:
+        if hasattr(module, "configuration"):
+            raise VendorError(f"{chip.name}: give the vendor's whole package (samna), not the module of one chip in it") from None
         raise VendorError(
             f"{chip.name}: {part.label} has no {path}; from 0.46 on samna has the boards with speck2e and speck2f only: "
             "use an older samna, or one of these chips"

@@ -142,7 +142,8 @@ READOUT = (
     *_flags("internal_slow_clk", block="internal_slow_clock"),
 )
 FACTORY = (
-    *_numbers("io_sel", "internal_slow_clk_divider"),
+    *_numbers("io_sel"),
+    *_numbers("internal_slow_clk_divider", block="internal_slow_clock"),
     *_flags("fast_output", "monitor_dual_channel", "dvs_filter.filter_clk_enable"),
     *_numbers(*(f"dvs_layer.{name}" for name in FactoryDvsLayer.model_fields)),
 )

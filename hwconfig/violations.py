@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from hwconfig.errata import Grade
+
 Severity = Literal["error", "warning"]
 
 
@@ -19,6 +21,8 @@ class Violation:
         fix: the way out.
         needed, available, unit: the numbers again, for machines; None where the rule has none.
         severity: "error" makes a configuration illegal, "warning" does not.
+        grade: how surely the rule is known: A stated by the vendor or seen on silicon, B deduced or relayed, C our choice.
+        sentence, source: what must hold, and where it is known from.
         core: id of the core; None where it is about something else.
         layer: name of the user's layer on that core, "" where it has none.
         suppressed: why this rule does not count for this configuration; "" where it does.
@@ -32,6 +36,9 @@ class Violation:
     available: int | None = None
     unit: str = ""
     severity: Severity = "error"
+    grade: Grade = "C"
+    sentence: str = ""
+    source: str = ""
     core: int | None = None
     layer: str = ""
     suppressed: str = ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
 from chipflow.events.result import RunResult
-from hwconfig import ChipConfig, chip_names
+from hwconfig import ChipConfig, Report, chip_names
 
 
 @runtime_checkable
@@ -22,8 +23,8 @@ class Runnable(Protocol):
         ...
 
     @property
-    def entries(self) -> tuple[int, ...]:
-        """Cores that addressed events enter."""
+    def entries(self) -> tuple[int, ...] | None:
+        """Cores that addressed events enter; None: the only core without a source."""
         ...
 
     @property
@@ -35,6 +36,24 @@ class Runnable(Protocol):
     def placement(self) -> dict[str, int]:
         """Layer name -> core."""
         ...
+
+
+@dataclass(frozen=True)
+class ClockedConfig:
+    """A bare configuration with a slow clock, as a device runs it; where events enter is the only core without a source."""
+
+    config: ChipConfig
+    slow_clock_period_us: int | None = None
+    entries: tuple[int, ...] | None = None
+
+    @property
+    def placement(self) -> dict[str, int]:
+        """Layer name -> core."""
+        return {name: core for core, name in self.config.layer_names.items()}
+
+    def violations(self) -> Report:
+        """Every design rule that the configuration breaks, judged with this clock."""
+        return self.config.violations(slow_clock_period_us=self.slow_clock_period_us, entries=self.entries)
 
 
 class Device(Protocol):

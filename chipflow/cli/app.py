@@ -12,4 +12,10 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SlowClock = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Microseconds between two ticks of the slow clock; a program knows its own, a bare configuration does not."
+    ),
+]
 ProgramPath = Annotated[Path, typer.Argument(help="A program file, or a bare configuration JSON.")]

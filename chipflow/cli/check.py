@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipflow.cli.app import AsJson, app
+from chipflow.cli.app import AsJson, SlowClock, app
 from chipflow.cli.loaded import Loaded, read
 from chipflow.cli.output import judged, print_json, write
 
 if TYPE_CHECKING:
-    from hwconfig import Report
+    from hwconfig import Report, Rule
 
 
 @app.command()
@@ -24,6 +25,7 @@ def check(
         typer.Option(metavar="RULE=REASON", help="Do not count a rule for this file; rule and reason are written into it."),
     ] = None,
     accept_edit: Annotated[bool, typer.Option(help="Stamp a legal file that was edited by hand anew.")] = False,
+    slow_clock_period_us: SlowClock = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge a configuration by the design rules."""
@@ -36,15 +38,19 @@ def check(
         return print_json(answer) if as_json else None
     with judged(as_json):
         loaded = read(path)
-    loaded, suppressing = _with_suppressed(loaded, suppress or []), bool(suppress)
-    report = loaded.violations()
+    loaded = _with_suppressed(loaded, suppress or [])
+    report = loaded.violations(slow_clock_period_us)
     stale = "; ".join([loaded.stale, *loaded.contradictions()]) if loaded.stale else ""
     acceptable = report.ok and not loaded.contradictions()
-    if acceptable and (accept_edit if stale else suppressing):
+    written = (accept_edit and acceptable) if stale else bool(suppress)
+    if written:
         write(lambda: loaded.save(path), path)
         stale = ""
     answer |= {"ok": report.ok and not stale, "stale": stale, "violations": report.as_dicts()}
     print_json(answer) if as_json else typer.echo(_verdict(report, stale, path))
+    if suppress and not as_json:
+        rules_named = ", ".join(option.partition("=")[0] for option in suppress)
+        typer.echo(f"{path}: {'suppressed' if written else 'not recorded, as the file is stale:'} {rules_named}")
     if not answer["ok"]:
         raise typer.Exit(1)
     return None
@@ -72,11 +78,19 @@ def _rules_json() -> list[dict[str, Any]]:
 
 
 def _rules_text() -> str:
-    from chipflow.tables import text_table
+    """A paragraph for each rule."""
     from hwconfig import RULES
 
-    rows = [[rule.name, rule.severity, rule.grade, rule.sentence, rule.fix] for rule in RULES.values()]
-    return text_table("design rules", ["rule", "severity", "grade", "what must hold", "way out"], rows)
+    return "\n".join(_rule_text(rule) for rule in RULES.values())
+
+
+def _rule_text(rule: Rule) -> str:
+    from chipflow.tables import terminal_width
+
+    note = "; can be suppressed" if rule.suppressible else ""
+    lines = [rule.sentence, f"way out: {rule.fix}", f"source: {rule.source}"]
+    indented = [fill(line, terminal_width(), initial_indent="  ", subsequent_indent="    ") for line in lines]
+    return "\n".join([f"{rule.name} ({rule.severity}, grade {rule.grade}{note})", *indented])
 
 
 def _verdict(report: Report, stale: str, path: Path) -> str:
@@ -95,6 +109,7 @@ def report_table(report: Report) -> str:
     rows = [
         [
             "suppressed" if found.suppressed else found.severity,
+            found.grade,
             found.rule,
             found.subject,
             found.problem,
@@ -102,4 +117,5 @@ def report_table(report: Report) -> str:
         ]
         for found in (*report.violations, *report.suppressed)
     ]
-    return text_table("design rules broken", ["", "rule", "where", "what is wrong", "way out"], rows)
+    header = ["", "grade", "rule", "where", "what is wrong", "way out"]
+    return text_table("design rules broken", header, rows, whole=["", "grade", "rule"])

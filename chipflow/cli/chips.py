@@ -19,7 +19,9 @@ MEMORIES = ("kernel_words", "neuron_words", "bias_words")
 
 @app.command()
 def chips(
-    chip: Annotated[str | None, typer.Argument(help="A known chip, or a chip's TOML file, to describe in full.")] = None,
+    chip: Annotated[
+        str | None, typer.Argument(help="A known chip, a board with it, or a chip's TOML file, to describe in full.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the known chips, or describe one."""
@@ -48,18 +50,17 @@ def _listed(specs: list[ChipSpec]) -> str:
 
 def _described(spec: ChipSpec) -> str:
     from chipflow.tables import table, text_table
-    from hwconfig import ERRATA
 
     cores = [
         [
             str(core.id),
             *(f"{getattr(core, memory):,}" for memory in MEMORIES),
             f"{core.synops_per_second:,}",
-            _text(core.parallel),
+            _text(core.id in spec.parallel_cores),
         ]
         for core in spec.cores
     ]
-    errata = [[erratum.name, erratum.grade, erratum.text, erratum.source] for erratum in (ERRATA[name] for name in spec.errata)]
+    errata = [[erratum.name, erratum.grade, erratum.text, erratum.source] for erratum in spec.errata]
     boards = [[device.name, device.vendor_name or "not public"] for device in spec.devices]
     parts = [
         table(f"{spec.name}: {spec.description}", ["core", *map(_words, MEMORIES), "synops per second *", "parallel"], cores),
@@ -68,7 +69,8 @@ def _described(spec: ChipSpec) -> str:
         text_table("blocks", ["block", "there", "meaning"], _fields(spec.features)),
         text_table("sensor and readout block", ["property", "value", "meaning"], _around_the_cores(spec)),
         text_table("boards", ["name", "vendor's name"], boards) if boards else "",
-        text_table("errata", ["erratum", "grade", "what happens", "source"], errata) if errata else "",
+        text_table("errata", ["erratum", "grade", "what happens", "source"], errata, whole=["erratum"]) if errata else "",
+        *spec.notes,
     ]
     return "\n".join(part for part in parts if part)
 

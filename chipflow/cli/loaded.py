@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chipflow.cli.output import existing
 
 if TYPE_CHECKING:
+    from chipflow.backends.base import ClockedConfig
     from chipflow.program import Program
     from hwconfig import ChipConfig, Report
 
@@ -20,10 +21,12 @@ class Loaded:
     Attributes:
         content: the program, or the bare configuration.
         stale: in words, how its hash no longer matches its contents; "" where it does.
+        readable: whether it is a bare configuration with its arrays as lists.
     """
 
     content: Program | ChipConfig
     stale: str
+    readable: bool = False
 
     @property
     def config(self) -> ChipConfig:
@@ -39,9 +42,18 @@ class Loaded:
         content = replace(self.content, config=config) if isinstance(self.content, Program) else config
         return replace(self, content=content)
 
-    def violations(self) -> Report:
-        """Every design rule broken; a program adds its slow clock and entries."""
-        return self.content.violations()
+    def violations(self, slow_clock_period_us: int | None = None) -> Report:
+        """Every design rule broken; a program adds its slow clock, if none is given, and its entries."""
+        return self.with_clock(slow_clock_period_us).violations()
+
+    def with_clock(self, slow_clock_period_us: int | None) -> Program | ClockedConfig:
+        """What a device can run, with this slow clock; None: with the program's own, or none."""
+        from chipflow.backends.base import ClockedConfig
+        from chipflow.program import Program
+
+        if not isinstance(self.content, Program):
+            return ClockedConfig(self.content, slow_clock_period_us)
+        return self.content if slow_clock_period_us is None else replace(self.content, slow_clock_period_us=slow_clock_period_us)
 
     def contradictions(self) -> list[str]:
         """Where a program's records do not belong to its configuration."""
@@ -51,8 +63,11 @@ class Loaded:
         return contradictions(self.content) if isinstance(self.content, Program) else []
 
     def save(self, path: Path) -> None:
-        """Writes it back, stamped anew."""
-        self.content.save(path)
+        """Writes it back as it was written, stamped anew."""
+        if self.readable:
+            self.config.save(path, readable=True)
+        else:
+            self.content.save(path)
 
 
 def read(path: Path) -> Loaded:
@@ -65,6 +80,11 @@ def read(path: Path) -> Loaded:
         document = files.parse(existing(path).read_text(encoding="utf-8"), "program or configuration")
         if document.get("format") != files.FORMAT:
             return Loaded(*Program.read(path))
-        return Loaded(*files.read_document(document))
+        return Loaded(*files.read_document(document), readable=_is_readable(document))
     except (OSError, UnicodeDecodeError, HwconfigError) as error:
         raise ProgramFileError(f"{path}: {error}") from None
+
+
+def _is_readable(document: dict[str, Any]) -> bool:
+    """Asked of a document that is a configuration."""
+    return any(isinstance(core["weights"], list) for core in document.get("cnn_layers", {}).values())

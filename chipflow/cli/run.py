@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chipflow.cli.app import AsJson, ProgramPath, app
+from chipflow.cli.app import AsJson, ProgramPath, SlowClock, app
 from chipflow.cli.loaded import read
 from chipflow.cli.output import existing, fail, judged, names, print_json, write
 
@@ -33,6 +33,7 @@ def run(
     on_outside: Annotated[
         OnOutside, typer.Option(help="Events outside the input map: refuse the recording, or drop and count them.")
     ] = OnOutside.error,
+    slow_clock_period_us: SlowClock = None,
     strict: Annotated[bool, typer.Option(help="Stop where a state leaves its 16 bits, or only count it.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +49,9 @@ def run(
         if loaded.stale:
             fail(f"{path}: {loaded.stale}", as_json)
         events = load_events(recording)
-        result = opened.run(loaded.content, events, duration=duration, strict=strict, on_outside=on_outside.value)
+        result = opened.run(
+            loaded.with_clock(slow_clock_period_us), events, duration=duration, strict=strict, on_outside=on_outside.value
+        )
         if output is not None:
             target = output
             write(lambda: save_events(target, result.events), output)

@@ -80,5 +80,16 @@ def _findings(rule: Rule, case: Case) -> Findings:
 
 
 def _violation(rule: Rule, finding: Finding, subject: str) -> Violation:
-    numbers = finding.needed, finding.available, finding.unit
-    return Violation(rule.name, subject, finding.problem, finding.fix or rule.fix, *numbers, severity=rule.severity)
+    return Violation(
+        rule=rule.name,
+        subject=subject,
+        problem=finding.problem,
+        fix=finding.fix or rule.fix,
+        needed=finding.needed,
+        available=finding.available,
+        unit=finding.unit,
+        severity=rule.severity,
+        grade=rule.grade,
+        sentence=rule.sentence,
+        source=rule.source,
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwconfig.chip import ChipSpec
 from hwconfig.core_config import CoreConfig
+from hwconfig.destinations import Target
 from hwconfig.rules.catalogue import Finding, Findings, core_rule
 
 DATASHEET = "Speck Dev Kit datasheet, 2.4; sinabs' overview page"
@@ -91,8 +94,13 @@ def padding(core: CoreConfig, chip: ChipSpec) -> Findings:
     fix="set output_shape's map to what they give",
 )
 def map_formula(core: CoreConfig, chip: ChipSpec) -> Findings:
-    expected, found = core.dimensions.expected_map(), core.dimensions.output_shape[1:]
-    if expected != found:
+    size = core.dimensions
+    expected, found = size.expected_map(), size.output_shape[1:]
+    if min(expected) < 1:
+        padded = tuple(side + 2 * pad for side, pad in zip(size.input_shape[1:], size.padding, strict=True))
+        problem = f"a kernel of {size.kernel_size} does not fit into the padded input of {padded} (y, x)"
+        yield Finding(problem, size.kernel_size, min(padded), "pixels", fix="use a smaller kernel, or more padding")
+    elif expected != found:
         yield Finding(f"output map is {found} (y, x), but input, kernel, stride and padding give {expected}")
 
 
@@ -104,9 +112,15 @@ def map_formula(core: CoreConfig, chip: ChipSpec) -> Findings:
     fix="let fewer layers read this one",
 )
 def fan_out(core: CoreConfig, chip: ChipSpec) -> Findings:
-    count, most = len(core.destinations), chip.limits.destinations
+    yield from too_many(core.destinations, chip)
+
+
+def too_many(destinations: Sequence[Target], chip: ChipSpec) -> Findings:
+    """A finding if there are more destinations, used or not, than the chip has places for."""
+    count, most, used = len(destinations), chip.limits.destinations, sum(target.enable for target in destinations)
     if count > most:
-        yield Finding(f"{count} destinations, allowed are {most}", count, most, "destinations")
+        fix = "leave the disabled ones out" if used <= most else ""
+        yield Finding(f"{count} destinations, {used} of them enabled, allowed are {most}", count, most, "destinations", fix=fix)
 
 
 @core_rule(

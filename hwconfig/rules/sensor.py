@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
+from hwconfig.rules.limits import too_many
 from hwconfig.rules.network import SENSOR
 
 FILTER = "the event filter"
@@ -17,9 +20,7 @@ PREPROCESSING = "Speck Dev Kit datasheet, 3.2.3"
     fix="let fewer cores read the sensor",
 )
 def sensor_fan_out(case: Case) -> Findings:
-    count, most = len(case.config.dvs_layer.destinations), case.chip.limits.destinations
-    if count > most:
-        yield Finding(f"{count} destinations, allowed are {most}", count, most, "destinations", at=SENSOR)
+    yield from (replace(finding, at=SENSOR) for finding in too_many(case.config.dvs_layer.destinations, case.chip))
 
 
 @case_rule(
@@ -42,7 +43,7 @@ def sensor_pooling(case: Case) -> Findings:
     "The region of interest lies inside the pooled map and holds at least one pixel; its last pixel is inclusive.",
     grade="A",
     source="sinabs, DVSLayer and its notebook; the datasheet's example of 3.2.3.3 has another reading",
-    fix="count origin and cut in pixels after pooling, or leave cut out for the whole map",
+    fix="count origin and cut in pixels after pooling; cut=None, given together with another pooling, is the whole map",
 )
 def sensor_region(case: Case) -> Findings:
     part, size = case.config.dvs_layer, case.chip.sensor.size
@@ -113,6 +114,20 @@ def filter_range(case: Case) -> Findings:
     most = sensor.most_filter_threshold
     if not 0 <= part.threshold <= most:
         yield Finding(f"threshold is {part.threshold}, allowed is 0 to {most}", part.threshold, most, "ticks", at=FILTER)
+
+
+@case_rule(
+    "filter-silent",
+    "An event filter that is enabled lets events pass: unless in low-pass mode, its threshold is more than 0.",
+    severity="warning",
+    grade="A",
+    source="Speck Dev Kit datasheet, 3.2.3.5: an event passes if a neighbour was active less than threshold ticks ago",
+    fix="set a threshold of 1 or more slow-clock ticks",
+)
+def filter_silent(case: Case) -> Findings:
+    part = case.config.dvs_filter
+    if part.enable and part.threshold == 0 and not part.low_pass_mode_enable:
+        yield Finding("threshold is 0, 1 or more lets events pass", 0, 1, "ticks", at=FILTER)
 
 
 @case_rule(

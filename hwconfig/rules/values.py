@@ -71,7 +71,7 @@ def _array_range(name: str, values: npt.NDArray[np.integer], allowed: tuple[int,
     suppressible=True,
 )
 def threshold_low(core: CoreConfig, chip: ChipSpec) -> Findings:
-    buggy = "threshold-low-zero" in chip.errata
+    buggy = chip.has_erratum("threshold-low-zero")
     most = -1 if buggy else 0
     if core.threshold_low > most:
         note = " (0 is a documented hardware bug)" if buggy else ""
@@ -80,16 +80,20 @@ def threshold_low(core: CoreConfig, chip: ChipSpec) -> Findings:
 
 @core_rule(
     "weight-above-threshold",
-    "No weight, and no bias that is added, is larger than the threshold: a neuron spikes once per update, keeps the rest, and so goes "
-    "on spiking at its next updates, whatever they bring.",
+    "No weight, and no bias that is added, is larger than the threshold, unless spikes reset to 0: a neuron spikes once per "
+    "update, keeps the rest, and so goes on spiking at its next updates, whatever they bring.",
     severity="warning",
     grade="B",
     source="sinabs' tips for training (weight clipping)",
     fix="clip the weights in training, or raise the threshold",
 )
 def weight_above_threshold(core: CoreConfig, chip: ChipSpec) -> Findings:
-    added = (("weights", core.weights), ("biases", core.biases)) if core.leak_enable else (("weights", core.weights),)
-    for name, values in added:
+    if core.return_to_zero:
+        return  # nothing is kept after a spike
+    added = {"weights": _alive(core.weights, core.weights_kill_bit)}
+    if core.leak_enable:
+        added["biases"] = _alive(core.biases, core.biases_kill_bit)
+    for name, values in added.items():
         count = int(np.count_nonzero(values > core.threshold_high))
         if count:
             most = int(values.max())
@@ -109,14 +113,14 @@ def weight_above_threshold(core: CoreConfig, chip: ChipSpec) -> Findings:
     fix="start below the threshold and not under the lower bound",
 )
 def initial_value(core: CoreConfig, chip: ChipSpec) -> Findings:
-    values = core.neurons_initial_value
+    values = _alive(core.neurons_initial_value, core.neurons_value_kill_bit)
     high, low = int(np.count_nonzero(values >= core.threshold_high)), int(np.count_nonzero(values < core.threshold_low))
     if high:
-        yield Finding(
-            f"{high} of {values.size} initial values are at or above threshold_high {core.threshold_high}", int(values.max())
-        )
+        problem = f"{high} of {values.size} initial values are at or above threshold_high {core.threshold_high}"
+        yield Finding(problem, int(values.max()), core.threshold_high)
     if low:
-        yield Finding(f"{low} of {values.size} initial values are below threshold_low {core.threshold_low}", int(values.min()))
+        problem = f"{low} of {values.size} initial values are below threshold_low {core.threshold_low}"
+        yield Finding(problem, int(values.min()), core.threshold_low)
 
 
 @core_rule(
@@ -140,10 +144,12 @@ def spiking_features(core: CoreConfig) -> npt.NDArray[np.bool_]:
         able = able | (_alive(core.biases, core.biases_kill_bit) > 0)
     if core.neurons_initial_value.shape[0] == features:
         able = able | np.any(core.neurons_initial_value >= core.threshold_high, axis=(1, 2))
-    return able
+    killed = core.neurons_value_kill_bit
+    return able & ~np.all(killed, axis=(1, 2)) if killed is not None and killed.shape[0] == features else able
 
 
 def _alive(values: npt.NDArray[np.integer], killed: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.integer]:
+    """The values, 0 where a kill bit leaves them without effect."""
     return values if killed is None or killed.shape != values.shape else np.where(killed, 0, values)
 
 
@@ -156,7 +162,7 @@ def _alive(values: npt.NDArray[np.integer], killed: npt.NDArray[np.bool_] | None
     fix="enable leak_enable, or set the biases to 0",
 )
 def bias_without_leak(core: CoreConfig, chip: ChipSpec) -> Findings:
-    count = int(np.count_nonzero(core.biases))
+    count = int(np.count_nonzero(_alive(core.biases, core.biases_kill_bit)))
     if count and not core.leak_enable:
         yield Finding(f"{count} biases are not 0, but leak_enable is off: they are never added", count)
 

@@ -27,11 +27,10 @@ def test_a_good_file(path):
 
 def test_rules_lists_every_rule_and_needs_no_file():
     text = chipflow("check", "--rules").out
-    rows = [line.split() for line in text.splitlines()]
     for rule in RULES.values():
-        assert [rule.name, rule.severity, rule.grade] in [row[:3] for row in rows]
-        assert rule.sentence in text
-        assert rule.fix in text
+        note = "; can be suppressed" if rule.suppressible else ""
+        assert f"{rule.name} ({rule.severity}, grade {rule.grade}{note})\n  {rule.sentence}\n" in text
+        assert f"  way out: {rule.fix}\n  source: {rule.source}\n" in text
     assert chipflow("check", "--rules", "--json").document == {"rules": [rule.as_dict() for rule in RULES.values()]}
 
 
@@ -147,6 +146,53 @@ def test_suppressing_a_rule_is_written_into_the_file():
     assert "edited: 1 suppressed violation" in chipflow("check", path).out
     (found,) = chipflow("check", path, "--json").document["violations"]
     assert found["suppressed"] == "as trained"
+
+
+def test_what_a_user_wrote_is_no_markup():
+    def change(config):
+        loud(config)
+        first_core(config)["layer_name"] = "net[conv][/x]:bug:"
+
+    assert "(net[conv][/x]:bug:)" in chipflow("check", stamped_with(change)).out
+    outcome = chipflow("check", "edited", "--suppress", "weight-above-threshold=see [issue 5]")
+    assert "see [issue 5]" in outcome.out
+
+
+def test_a_suppression_is_recorded_beside_other_errors_and_said():
+    config = ChipConfig.load("config.json")
+    core = config.active_cores[0]
+    config.with_core(core, threshold_low=0, output_decimator_interval=99).save("edited")
+    outcome = chipflow("check", "edited", "--suppress", "threshold-low=works")
+    assert outcome.code == WANTING
+    assert "edited: suppressed threshold-low" in outcome.out
+    assert stamped("edited").suppressed_rules == {"threshold-low": "works"}
+
+
+def test_a_suppression_of_a_stale_file_is_not_recorded_and_that_is_said():
+    edit("config.json", loud)
+    outcome = chipflow("check", "edited", "--suppress", "weight-above-threshold=as trained")
+    assert "edited: not recorded, as the file is stale: weight-above-threshold" in outcome.out
+    assert "as trained" not in Path("edited").read_text()
+
+
+def test_a_readable_file_stays_readable():
+    ChipConfig.load("config.json").save("readable.json", readable=True)
+    lines = Path("readable.json").read_text().count("\n")
+    assert chipflow("check", "readable.json", "--suppress", "memory=doubtful").code == OK
+    assert Path("readable.json").read_text().count("\n") >= lines
+
+
+def test_a_clock_can_be_given_to_a_bare_configuration():
+    config = ChipConfig.load("config.json")
+    core = config.active_cores[0]
+    biased = config.with_core(core, biases=config.core(core).biases + 1, leak_enable=True)
+    biased.save("leak.json")
+    assert "slow-clock" in chipflow("check", "leak.json").out
+    assert "slow-clock" not in chipflow("check", "leak.json", "--slow-clock-period-us", "1000").out
+    assert "slow_clock_period_us" in refused("run", "leak.json", "recording.npz", code=WANTING)
+    run = chipflow("run", "leak.json", "recording.npz", "--slow-clock-period-us", "1000", "--json")
+    assert run.document["counters"][str(core)]["leak_updates"] > 0
+    refused("check", "leak.json", "--slow-clock-period-us", "0", code=WRONG_USE)
 
 
 def test_an_error_that_may_be_suppressed_is_so_in_one_go_with_the_edit():

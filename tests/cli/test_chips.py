@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hwconfig import ERRATA, chip_names, get_chip
+from hwconfig import chip_names, get_chip
 from tests.cli.command_line import WRONG_USE, chipflow, refused
 
 
@@ -23,8 +23,8 @@ def test_one_chip_is_described_in_full(name: str):
     rows = [line.split() for line in text.splitlines()]
     for core in chip.cores:
         words = [f"{getattr(core, kind):,}" for kind in ("kernel_words", "neuron_words", "bias_words", "synops_per_second")]
-        assert [str(core.id), *words, "yes" if core.parallel else "no"] in rows
-    for words in (chip.description, chip.synops_source, *(ERRATA[erratum].text for erratum in chip.errata)):
+        assert [str(core.id), *words, "yes" if core.id in chip.parallel_cores else "no"] in rows
+    for words in (chip.description, chip.synops_source, *chip.notes, *(erratum.text for erratum in chip.errata)):
         assert words in text
     for device in chip.devices:
         assert device.name in text

@@ -105,8 +105,11 @@ def test_what_is_not_modelled_is_refused_by_name(kind: Any) -> None:
         kind(CHAIN, order="breadth_first")
     with pytest.raises(DesignRuleError, match="threshold_low"):
         kind(chip(c0=core(threshold_low=0)))
+    round_trip = chip(c0=core(1), c1=core(0))
     with pytest.raises(DesignRuleError, match="loop"):
-        kind(chip(c0=core(1), c1=core(0)))
+        kind(round_trip)
+    with pytest.raises(EmulatorError, match=r"cores \[0, 1\] form a loop"):
+        kind(round_trip.with_suppressed_rule("loop", "the board copes"))
 
 
 @BOTH

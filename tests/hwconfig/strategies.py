@@ -222,8 +222,10 @@ def _factory(chip: ChipSpec) -> st.SearchStrategy[FactoryConfig]:
         internal_slow_clk_divider=st.sampled_from([None, *dividers]),
         fast_output=SWITCH,
         monitor_dual_channel=SWITCH,
-        dvs_filter=st.builds(FactoryDvsFilter, filter_clk_enable=SWITCH),
-        dvs_layer=st.builds(FactoryDvsLayer, **dict.fromkeys(FactoryDvsLayer.model_fields, SETTING)),
+        dvs_filter=st.builds(FactoryDvsFilter, **({"filter_clk_enable": SWITCH} if chip.features.event_filter else {})),
+        dvs_layer=st.builds(
+            FactoryDvsLayer, **dict.fromkeys(FactoryDvsLayer.model_fields if chip.features.pixels else (), SETTING)
+        ),
         cnn_layers=cores,
     )
     return st.one_of(st.just(FactoryConfig()), used)
@@ -236,7 +238,7 @@ def _provenance() -> st.SearchStrategy[Provenance]:
         Provenance,
         tool=NAMES,
         model_hash=st.sampled_from(["", "sha256:12"]),
-        seed=st.one_of(st.none(), st.integers()),
+        seed=st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
         options=options,
     )
 
@@ -244,7 +246,9 @@ def _provenance() -> st.SearchStrategy[Provenance]:
 # --- any that can be held ---
 
 NUMBER = st.one_of(
-    st.integers(-2, 20), st.sampled_from([127, 128, 32767, 32768, -32769, 65536, 2**31, 2**63, -(2**64), 10**30]), st.integers()
+    st.integers(-2, 20),
+    st.sampled_from([127, 128, 32767, 32768, -32769, 65536, 2**31, 2**63 - 1, -(2**63)]),
+    st.integers(-(2**63), 2**63 - 1),
 )
 SIZE = st.one_of(st.integers(0, 5), st.integers(-3, 2000), st.sampled_from([65536, 10**6]))
 PAIR = st.tuples(SIZE, SIZE)
@@ -264,7 +268,7 @@ def _chips() -> st.SearchStrategy[str | ChipSpec]:
         synthetic_chip,
         st.lists(st.tuples(words, words, words), min_size=1, max_size=4),
         like=st.sampled_from(["speck2f", "dynapcnn", "speck2cmini"]),
-        limits=st.sampled_from([{}, {"destinations": 3}, {"weight_bits": 4}, {"decimator_ratios": ()}]),
+        limits=st.sampled_from([{}, {"destinations": 3}, {"weight_bits": 4}, {"decimator_ratios": (3,)}]),
         features=st.sampled_from([{}, {"kill_bits": True, "decimator": False}]),
         errata=st.sampled_from([None, [], ["readout-unusable"]]),
     )

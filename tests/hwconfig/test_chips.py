@@ -34,7 +34,7 @@ def test_nine_cores(name: str):
     assert sum(core.neuron_words for core in chip.cores) == 327_680
     assert sum(core.kernel_words for core in chip.cores) == 272 * 1024
     assert sum(core.bias_words for core in chip.cores) == 9 * 1024
-    assert [core.id for core in chip.cores if core.parallel] == [0, 1]
+    assert chip.parallel_cores == ((0, 1) if name in ("speck2e", "speck2f") else ())
     assert [core.synops_per_second for core in chip.cores] == [100_000_000] + [30_000_000] * 8
 
 
@@ -42,6 +42,8 @@ def test_nine_cores(name: str):
 def test_five_cores(name: str):
     chip = get_chip(name)
     assert [core.bias_words for core in chip.cores] == [0, 0, 0, 1024, 1024]
+    assert [core.synops_per_second for core in chip.cores] == [100_000_000] + [30_000_000] * 4
+    assert "not public" in " ".join(chip.notes)
     assert [(core.kernel_words // 1024, core.neuron_words // 1024) for core in chip.cores] == [
         (16, 64), (32, 32), (32, 32), (64, 16), (16, 16)
     ]  # fmt: skip
@@ -56,8 +58,8 @@ def test_what_differs_between_the_chips():
         "speck2f",
     ]
     assert [name for name, features in has.items() if not features.internal_slow_clock] == ["dynapcnn", "speck2b"]
-    assert {name for name in chip_names() if "readout-channel-map" in get_chip(name).errata} == {"speck2e", "speck2f"}
-    assert "readout-unusable" in get_chip("speck2b").errata
+    assert {name for name in chip_names() if get_chip(name).has_erratum("readout-channel-map")} == {"speck2e", "speck2f"}
+    assert get_chip("speck2b").has_erratum("readout-unusable")
 
 
 @pytest.mark.parametrize("name", chip_names())
@@ -67,7 +69,7 @@ def test_every_chip_is_marked_as_the_sources_are(name: str):
     assert "second-hand" in chip.synops_source
     assert chip.devices
     assert chip.limits.weight_range == (-128, 127)
-    assert set(chip.errata) <= set(ERRATA)
+    assert {erratum.name for erratum in chip.errata} <= set(ERRATA)
     assert chip.vendor is not None
 
 
@@ -118,6 +120,20 @@ def test_a_whole_file_is_as_good_as_a_built_in_one(tmp_path: Path):
     assert ChipConfig(chip=tmp_path / "mine.toml", cnn_layers=config.cnn_layers) == config
 
 
+def test_an_erratum_of_its_own(tmp_path: Path):
+    fault = '{ name = "my-bug", text = "Core 4 is dead.", source = "our bench", grade = "B" }'
+    chip = get_chip(written(tmp_path, f'like = "speck2f"\nname = "speck2x"\nerrata = ["threshold-low-zero", {fault}]\n'))
+    assert [erratum.name for erratum in chip.errata] == ["threshold-low-zero", "my-bug"]
+    assert chip.has_erratum("my-bug")
+    config = ChipConfig(chip=chip, cnn_layers={3: small_core()})
+    assert ChipConfig.from_json(config.to_json()).chip == chip
+
+
+@pytest.mark.parametrize("board", ["speck2fdevkit", "speck2fmodule:1", "dynapcnndevkit:0"])
+def test_a_board_stands_for_its_chip(board: str):
+    assert get_chip(board) == get_chip("dynapcnn" if "dynap" in board else "speck2f")
+
+
 def test_like_follows_paths_beside_the_file(tmp_path: Path):
     written(tmp_path, 'like = "speck2cmini"\nname = "first"\n[limits]\npadding = 9\n', "first.toml")
     chip = get_chip(written(tmp_path, 'like = "first.toml"\nname = "second"\n[limits]\nkernel_size = 20\n', "second.toml"))
@@ -135,7 +151,11 @@ def test_like_follows_paths_beside_the_file(tmp_path: Path):
         ("like = 3\nname = 'x'\n", ["mine.toml", "found 3"]),
         ('like = "speck2f"\nname = "x"\n[limits]\noutput_size = -1\nspeed = 3\n', ["limits.output_size", "limits.speed"]),
         ('like = "speck2f"\nname = "x"\nerrata = ["slow"]\n', ["errata.0", "'slow'", "threshold-low-zero"]),
-        ('like = "speck2f"\nname = "x"\n[layers]\nreadout = 3\n', ["readout 3", "differ from the core ids"]),
+        ('like = "speck2f"\nname = "x"\n[limits]\nstrides = []\npoolings = [0]\n', ["limits.strides", "limits.poolings.0"]),
+        ('like = "speck2f"\nname = "x"\n[layers]\nreadout = 13\n', ["readout 13 and sensor 13"]),
+        ('like = "speck2f"\nname = "x"\nparallel_cores = [9]\n', ["parallel_cores are [9]"]),
+        ('like = "speck2f"\nname = "x"\n[limits]\ndecimator_ratios = []\n', ["decimator_ratios is empty"]),
+        ('like = "speck2f"\nname = "x"\n[layers]\nreadout = 3\n', ["readout 3", "from the core ids"]),
     ],
 )
 def test_a_wrong_file_is_named_with_all_that_is_wrong(tmp_path: Path, text: str, words: list[str]):

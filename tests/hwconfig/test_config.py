@@ -21,8 +21,10 @@ from hwconfig import (
     DvsLayerConfig,
     FactoryConfig,
     FactoryCore,
+    InvalidConfigError,
     Provenance,
     ReadoutConfig,
+    UnknownChipError,
 )
 from hwconfig.parts import ConfigPart
 from tests.hwconfig.builders import small_core, two_cores
@@ -51,7 +53,7 @@ def test_copies_with_changes_are_checked_and_leave_the_original():
     assert (config.core(3).threshold_high, changed.core(3).threshold_high) == (50, 182)
     assert changed != config
     assert changed.with_core(3, threshold_high=50) == config
-    with pytest.raises(ValidationError, match="thresholdhigh"):
+    with pytest.raises(InvalidConfigError, match="thresholdhigh"):
         config.with_core(3, thresholdhigh=3)
 
 
@@ -110,7 +112,7 @@ def test_arrays_are_copies_that_cannot_be_written():
     ],
 )
 def test_wrong_arrays_are_refused(weights: Any):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidConfigError):
         small_core(weights=weights)
 
 
@@ -122,7 +124,7 @@ def test_numbers_beyond_their_words_are_held_for_the_rules():
 
 @pytest.mark.parametrize("bits", [np.full((3, 2, 3, 3), 2), np.full((3, 2, 3, 3), 0.5), np.zeros((3, 2, 3), bool)])
 def test_wrong_kill_bits_are_refused(bits: Any):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidConfigError):
         small_core(weights_kill_bit=bits)
 
 
@@ -133,8 +135,48 @@ def test_kill_bits_may_be_zeros_and_ones():
     assert list(core.kill_bits) == ["weights_kill_bit"]
 
 
+def test_errors_are_our_own_and_say_what_a_field_is():
+    with pytest.raises(UnknownChipError, match="known chips are"):
+        ChipConfig(chip="speck9")
+    with pytest.raises(InvalidConfigError) as caught:
+        Dimensions(kernel_size="3", stride=1, paddding=(1, 1), input_shape=(1, 4, 4), output_shape=(1, 2, 2))
+    text = str(caught.value)
+    for words in ("Dimensions:", "kernel_size", "found '3'", "it is: (y, x), in pixels", "did you mean padding?"):
+        assert words in text
+    assert "pydantic" not in text
+    with pytest.raises(InvalidConfigError, match=r"dimensions\.kernel_size"):
+        CoreConfig(dimensions={"kernel_size": None}, weights=[], threshold_high=1, threshold_low=-1)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, pytest.param(10**5000, id="endless")])
+def test_numbers_wider_than_any_register_are_refused(number: int):
+    with pytest.raises(InvalidConfigError, match="threshold_high"):
+        small_core(threshold_high=number)
+
+
+def test_a_convolutions_map_follows():
+    size = Dimensions.convolution((2, 9, 8), 4, 3, stride=(2, 1), padding=(0, 1))
+    assert size.output_shape == (4, 4, 8)
+    assert size.expected_map() == size.output_shape[1:]
+
+
+def test_a_core_can_be_added():
+    config = two_cores().with_core(5, small_core(), threshold_high=7)
+    assert config.active_cores == (0, 3, 5)
+    assert config.core(5).threshold_high == 7
+
+
+def test_kill_bits_of_which_none_is_set_say_nothing():
+    assert small_core(weights_kill_bit=np.zeros((3, 2, 3, 3), bool)) == small_core()
+
+
+def test_a_name_that_cannot_be_printed_is_refused():
+    with pytest.raises(InvalidConfigError, match="layer_name"):
+        small_core(layer_name="half \ud800")
+
+
 def test_core_ids_are_not_negative():
-    with pytest.raises(ValidationError, match="cnn_layers"):
+    with pytest.raises(InvalidConfigError, match="cnn_layers"):
         ChipConfig(chip="speck2f", cnn_layers={-1: small_core()})
 
 
@@ -154,7 +196,7 @@ def test_numpys_numbers_count_as_pythons():
     "changes", [{"threshold_high": 3.0}, {"threshold_high": True}, {"threshold_high": "3"}, {"leak_enable": 1}]
 )
 def test_wrong_types_are_refused(changes: dict[str, Any]):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidConfigError):
         small_core(**changes)
 
 
@@ -163,7 +205,7 @@ def test_biases_and_states_left_out_are_zeros():
     assert (core.biases.shape, core.neurons_initial_value.shape) == ((3,), (3, 4, 4))
     assert not core.has_bias
     assert core.with_changes(leak_enable=True).has_bias
-    with pytest.raises(ValidationError, match="more neurons than any chip"):
+    with pytest.raises(InvalidConfigError, match="more neurons than any chip"):
         CoreConfig(
             dimensions=Dimensions(kernel_size=1, input_shape=(1, 1, 1), output_shape=(10**9, 10**9, 1)),
             weights=np.zeros((1, 1, 1, 1), int),
@@ -180,7 +222,7 @@ def test_destinations_left_as_they_are_do_not_count():
 
 
 def test_the_sensor_neither_pools_nor_shifts():
-    with pytest.raises(ValidationError, match="DvsDestination"):
+    with pytest.raises(InvalidConfigError, match="DvsDestination"):
         DvsLayerConfig(destinations=[Destination(layer=0)])
 
 
@@ -195,14 +237,23 @@ def test_factory_settings_of_a_core_that_say_nothing_do_not_count():
 
 
 def test_selectors_have_four_settings():
-    with pytest.raises(ValidationError, match="output_mode_sel"):
+    with pytest.raises(InvalidConfigError, match="output_mode_sel"):
         ReadoutConfig(output_mode_sel=4)
 
 
-@pytest.mark.parametrize("options", [{"x": float("nan")}, {"x": {1, 2}}, {"x": np.zeros(2)}])
+NESTED: Any = []
+for _ in range(60):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize("options", [{"x": float("nan")}, {"x": {1, 2}}, {"x": np.zeros(2)}, {"x": NESTED}])
 def test_provenance_holds_what_json_holds(options: dict[str, Any]):
-    with pytest.raises(ValidationError, match="JSON"):
+    with pytest.raises(InvalidConfigError, match="JSON"):
         Provenance(options=options)
+
+
+def test_provenance_takes_numpys_numbers():
+    assert Provenance(options={"a": np.int64(3)}).options == {"a": 3}
 
 
 def test_layers_are_named():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+import timeit
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.hwconfig_speed import full_config
 from hwconfig import ChipConfig, ConfigFileError, EditedConfigError, synthetic_chip
 from hwconfig.files import SCHEMA_VERSION, write_text
 from tests.hwconfig.builders import small_core, two_cores
@@ -40,10 +44,71 @@ def umask() -> int:
     return mask
 
 
-def test_readable_files_hold_lists():
-    document = json.loads(two_cores().to_json(readable=True))
-    weights = two_cores().core(0).weights
-    assert document["cnn_layers"]["0"]["weights"] == weights.tolist()
+def test_readable_files_hold_lists_a_row_a_line():
+    config = two_cores(provenance={"options": {"a": ["], [", [1, 2]]}})
+    text = config.to_json(readable=True)
+    weights = config.core(0).weights
+    assert json.loads(text)["cnn_layers"]["0"]["weights"] == weights.tolist()
+    assert f"\n    [{', '.join(map(str, weights[0, 0, 1]))}],\n" in text
+    assert ChipConfig.from_json(text).provenance.options == {"a": ["], [", [1, 2]]}
+    assert len(text.splitlines()) < 250
+
+
+def test_an_edited_file_can_be_read_as_it_is(tmp_path: Path):
+    path = tmp_path / "edited.json"
+    path.write_text(two_cores().to_json().replace('"threshold_high": 50', '"threshold_high": 51'))
+    config = ChipConfig.load(path, accept_edit=True)
+    assert config.core(0).threshold_high == 51
+    config.save(path)
+    assert ChipConfig.load(path) == config
+
+
+@pytest.mark.parametrize("shape", [[300_000_000, 1, 1], [2**40, 2**40, 2**40]])
+def test_an_array_that_claims_to_be_huge_gets_no_room(shape: list[int]):
+    document = json.loads(two_cores().to_json())
+    document["cnn_layers"]["0"]["neurons_initial_value"]["shape"] = shape
+    with pytest.raises(ConfigFileError, match="more elements than any chip's memory"):
+        ChipConfig.from_json(json.dumps(document))
+
+
+def test_bytes_behind_an_array_are_noticed():
+    document = json.loads(two_cores().to_json())
+    packed = document["cnn_layers"]["0"]["weights"]
+    packed["data"] = base64.b64encode(base64.b64decode(packed["data"]) + b"more").decode()
+    with pytest.raises(ConfigFileError, match="does not hold"):
+        ChipConfig.from_json(json.dumps(document))
+
+
+def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path):
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    two_cores().save(link)
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert ChipConfig.load(target) == two_cores()
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere/config\.json"):
+        two_cores().save(tmp_path / "nowhere" / "config.json")
+
+
+@pytest.mark.slow
+def test_a_full_chip_is_validated_saved_and_loaded_in_time(tmp_path: Path):
+    """Seconds of the processor, the best of several: machines do other things as well. The benchmark takes wall time."""
+    config, path = full_config(), tmp_path / "full.json"
+    actions = {
+        "validate": (0.05, config.violations),
+        "save": (0.2, lambda: config.with_changes().save(path)),
+        "load": (0.2, lambda: ChipConfig.load(path)),
+        "save readable": (0.2, lambda: config.with_changes().save(path, readable=True)),
+        "load readable": (0.2, lambda: ChipConfig.load(path)),
+    }
+    for name, (limit, action) in actions.items():
+        best = min(timeit.repeat(action, timer=time.process_time, number=1, repeat=7))
+        assert best < limit, f"{name} took {1e3 * best:.0f} ms"
 
 
 def test_the_hash_is_of_contents_and_not_of_their_spelling():
@@ -103,6 +168,7 @@ def test_an_edited_file_is_refused():
         ("[]", "top level"),
         ("[" * 100_000, "truncated"),
         ('{"format": NaN}', "NaN is not a JSON number"),
+        ('{"format": "hwconfig", "chip": "speck2e", "chip": "speck2f"}', "the key 'chip' stands twice"),
         ('{"format": "other"}', "foreign"),
         ('{"format": "hwconfig", "schema_version": 99}', rf"schema version 99, this version reads up to {SCHEMA_VERSION}"),
         ('{"format": "hwconfig", "schema_version": true}', "positive integer"),

@@ -105,7 +105,7 @@ def different(draw: Any, name: str, value: Any) -> Any:
         return _another_array(draw, value)
     if value is None:
         shapes = {"weights_kill_bit": (1, 1, 1, 1), "biases_kill_bit": (1,), "neurons_value_kill_bit": (1, 1, 1)}
-        return np.zeros(shapes[name], bool) if name in shapes else _another_setting(name)
+        return np.ones(shapes[name], bool) if name in shapes else _another_setting(name)
     if isinstance(value, str):
         return value + "x"
     if isinstance(value, bool):

@@ -417,3 +417,8 @@ def test_every_field_stands_in_the_table() -> None:
     assert {part: {field.name for field in fields} for part, fields in TABLES.items()} == {
         part: leaves(model) - elsewhere for part, model in models.items()
     }
+
+
+def test_the_module_of_one_chip_is_not_the_package():
+    with pytest.raises(VendorError, match=r"give the vendor's whole package"):
+        to_vendor(two_cores(), SAMNA.speck2f)
