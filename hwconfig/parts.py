@@ -124,10 +124,17 @@ class ConfigPart(BaseModel, metaclass=_Explaining):
             if isinstance(value, np.ndarray):
                 cast("AnyArray", value).flags.writeable = False  # which pickle does not keep
 
+    def is_default(self, name: str) -> bool:
+        """Whether a field has the value that it has when it is left out; a required one never has."""
+        info = type(self).model_fields[name]
+        return not info.is_required() and same(
+            getattr(self, name), info.get_default(call_default_factory=True, validated_data={})
+        )
+
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        for name, info in type(self).model_fields.items():
+        for name in type(self).model_fields:
             value = getattr(self, name)
-            if info.is_required() or not same(value, info.get_default(call_default_factory=True, validated_data={})):
+            if not self.is_default(name):
                 yield name, _Short(cast("AnyArray", value)) if isinstance(value, np.ndarray) else value
 
     def __str__(self) -> str:

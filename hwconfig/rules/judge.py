@@ -8,7 +8,7 @@ from dataclasses import replace
 from hwconfig.chip import ChipSpec
 from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig
-from hwconfig.rules import blocks, limits, network, readout, sensor, values
+from hwconfig.rules import blocks, clock, factory, limits, network, readout, sensor, values
 from hwconfig.rules.catalogue import Case, CaseRule, CoreRule, Finding, Findings, Rule, case_rule
 from hwconfig.violations import Report, Violation
 
@@ -32,7 +32,7 @@ def _rules_of(part: object) -> Iterator[CoreRule | CaseRule]:
     return (value for value in vars(part).values() if isinstance(value, CoreRule | CaseRule))
 
 
-_ALL = [rule for part in (limits, values, network, sensor, readout, blocks) for rule in _rules_of(part)]
+_ALL = [rule for part in (limits, values, network, sensor, readout, blocks, clock, factory) for rule in _rules_of(part)]
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*_ALL, suppression)}
 
 

@@ -209,6 +209,10 @@ TWO_SENSORS_EVENTS = DvsLayerConfig(cut=(3, 3), destinations=[DvsDestination(lay
 TOO_LONG = Destination(layer=3, pooling=2, feature_shift=LIMITS.feature_shift + 1)
 SILENCED = read_out(monitor_enable=True)
 
+FED = ChipConfig(
+    chip="speck2f", cnn_layers={3: small_core(destinations=[Destination(layer=1)]), 1: small_core(3, 2, monitor_enable=True)}
+)
+
 # More ways to break a rule, and not to: (rule, breaks it, does not).
 MORE: list[tuple[str, ChipConfig, ChipConfig]] = [
     ("map-size", shaped(input_shape=(2, 0, 4)), shaped(input_shape=(2, 1, 4))),
@@ -263,6 +267,8 @@ MORE: list[tuple[str, ChipConfig, ChipConfig]] = [
         ),
         ChipConfig(chip=synthetic_chip([(65536, 65536, 3)] * 4), cnn_layers={3: small_core(biases=np.ones(3, int))}),
     ),
+    ("parallel-core", FED, FED.with_changes(chip="dynapcnn")),
+    ("first-event-lost", FED, FED.with_changes(chip="dynapcnn")),
     ("destination-exists", two_cores(dvs_layer=TWO_SENSORS_EVENTS), sensor()),
     ("destination-shape", chain(Destination(layer=3)), chain(Destination(layer=3, pooling=2))),
     ("sensor-region", sensor(origin=(-1, 0)), sensor(origin=(0, 0))),
