@@ -118,4 +118,4 @@ def report_table(report: Report) -> str:
         for found in (*report.violations, *report.suppressed)
     ]
     header = ["", "grade", "rule", "where", "what is wrong", "way out"]
-    return text_table("design rules broken", header, rows, whole=["", "grade", "rule"])
+    return text_table("design rules", header, rows, whole=["", "grade", "rule"])
