@@ -1,4 +1,4 @@
-"""The fast emulator: whole streams, core by core, for every network whose cores have at most one source."""
+"""The fast emulator: whole streams, core by core, for every network of cores without a loop."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator import records, streams
+from chipflow.emulator import paths, records, streams
 from chipflow.emulator.core import Core, CoreMemory
 from chipflow.emulator.inputs import Block, InputRules, blocks, checked_duration, checked_options, checked_period
-from chipflow.emulator.network import Network, build_network, refuse_merges
+from chipflow.emulator.network import Network, build_network
 from chipflow.emulator.outcome import Outcome, checked_states
-from chipflow.emulator.records import Items
+from chipflow.emulator.paths import NO_WAYS, Stream, Ways, cores_with_ways
+from chipflow.emulator.records import TICK, Items
 from chipflow.errors import EmulatorError
 from chipflow.events.array import EVENT_DTYPE, EventArray, OnOutside
 from chipflow.events.result import CoreCounters, RunResult
 from hwconfig.config import ChipConfig
 
 BLOCK = 1 << 16
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -65,8 +67,8 @@ class Emulator:
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
-        UnsupportedConfigError: it uses what this emulator does not model: merging streams, sensor, event filter, readout
-            block, kill bits.
+        UnsupportedConfigError: it uses what this emulator does not model: sensor, event filter, readout block, kill
+            bits.
         EmulatorError: entries or options that make no sense.
     """
 
@@ -83,7 +85,7 @@ class Emulator:
         checked_options(on_outside, order)
         self.config = config
         self._network: Network = build_network(config, entries)
-        refuse_merges(self._network)
+        self._with_ways = cores_with_ways(self._network)
         self._rules = InputRules(config, self._network, checked_period(config, slow_clock_period_us), on_outside)
         self._cores = {core: Core(config, core, strict=strict) for core in self._network.order}
         self._run: _Run | None = None
@@ -220,30 +222,48 @@ class Emulator:
 
     def _advance_block(self, run: _Run, events: EventArray, block: Block) -> None:
         """Core by core, in the order in which they act at a tick: all sources of a core come before it."""
-        ranks = max(len(self._network.entries), 1)
+        inbox: dict[int, list[Stream]] = {core: [] for core in self._cores}
         addressed = dict(self._rules.addressed(events)) if events.size else {}
-        inbox: dict[int, Items] = {}
-        for number, core in self._cores.items():
-            pieces = [inbox.pop(number)] if number in inbox else []
-            if number in addressed:
-                mine = addressed[number]
-                rank = self._network.entries.index(number) if number in self._network.entries else 0
-                keys = block.event_index[mine] * ranks + rank
-                pieces.append(streams.addressed_items(events[mine], keys, core.input_shape, run.outcome.arrivals[number]))
-            if core.config.leak_enable and len(block.tick_times):
-                pieces.append(streams.tick_items(block.tick_times, block.tick_index * ranks))
-            spikes = core.process(streams.merge(pieces))
-            self._send(run, number, spikes, inbox)
+        for place, (number, core) in enumerate(self._cores.items()):
+            begun = self._begun(run, events, block, number, addressed.get(number))
+            if number in self._with_ways:
+                stream = paths.merged(
+                    [*inbox.pop(number), *(paths.begun(items, place * (items.f[0] == TICK)) for items in begun)]
+                )
+            else:
+                stream = Stream(streams.merge([*(arrived.items for arrived in inbox.pop(number)), *begun]), NO_WAYS)
+            self._send(run, number, core.process(stream.items), stream.ways, inbox)
 
-    def _send(self, run: _Run, core: int, spikes: Items, inbox: dict[int, Items]) -> None:
+    def _begun(self, run: _Run, events: EventArray, block: Block, number: int, mine: Mask | None) -> list[Items]:
+        """What starts at this core: events addressed to it, clock ticks."""
+        core, ranks = self._cores[number], max(len(self._network.entries), 1)
+        pieces: list[Items] = []
+        if mine is not None:
+            rank = self._network.entries.index(number) if number in self._network.entries else 0
+            keys = block.event_index[mine] * ranks + rank
+            pieces.append(streams.addressed_items(events[mine], keys, core.input_shape, run.outcome.arrivals[number]))
+        if core.config.leak_enable and len(block.tick_times):
+            pieces.append(streams.tick_items(block.tick_times, block.tick_index * ranks))
+        return [items for items in pieces if items.f.size]
+
+    def _send(self, run: _Run, core: int, spikes: Items, ways: Ways, inbox: dict[int, list[Stream]]) -> None:
+        """Report a core's spikes, and deliver them; `ways` are those of the items that caused them."""
         if core in run.spikes and spikes.f.size:
             run.spikes[core].append(spikes)
-        for route in self._network.routes[core]:
-            if route.target in self._cores:
-                target = self._cores[route.target]
-                inbox[route.target] = streams.deliver(spikes, route, target.input_shape, run.outcome.arrivals[route.target])
-            else:
+        routes = self._network.routes[core]
+        ordered = core in self._with_ways
+        if ordered:
+            ways = paths.ways_of(spikes, ways)
+            spikes = spikes._replace(key=np.arange(spikes.key.size))
+        for i, route in enumerate(routes):
+            if route.target not in self._cores:
                 run.outcome.dropped_at_readout += spikes.f.size
+                continue
+            shape, arrivals = self._cores[route.target].input_shape, run.outcome.arrivals[route.target]
+            arrived = Stream(streams.deliver(spikes, route, shape, arrivals), NO_WAYS)
+            if ordered:
+                arrived = paths.arrived_by(arrived.items, ways, i, len(routes))
+            inbox[route.target].append(arrived)
 
 
 def _counters(totals: npt.NDArray[np.int64], arrivals: streams.Arrivals) -> CoreCounters:

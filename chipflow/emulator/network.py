@@ -128,11 +128,3 @@ def core_order(routes: dict[int, tuple[Route, ...]], entries: Sequence[int]) -> 
             if route.target in waiting:
                 waiting[route.target] -= 1
     return tuple(order)
-
-
-def refuse_merges(network: Network) -> None:
-    """Raises UnsupportedConfigError for cores with more than one incoming destination."""
-    merges = {core: network.sources(core) for core in network.order if len(network.sources(core)) > 1}
-    if merges:
-        text = "; ".join(f"core {core} from cores {list(sources)}" for core, sources in merges.items())
-        raise UnsupportedConfigError(f"the fast emulator does not handle merges yet ({text}): use ReferenceEmulator")

@@ -40,7 +40,7 @@ class _Counts:
 
 
 class ReferenceEmulator:
-    """The same model as `Emulator`, merges included, for tests and for reading. Arguments and errors as there."""
+    """The same model as `Emulator`, for tests and for reading. Arguments and errors as there."""
 
     def __init__(
         self,

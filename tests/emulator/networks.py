@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chipflow.events import EventArray, make_events
 from hwconfig import ChipConfig, CoreConfig, Destination, Dimensions, synthetic_chip
 
-CORES = 6
+CORES = 9
 CHIP = synthetic_chip([(65536, 65536, 1024)] * CORES)
 
 
@@ -31,8 +31,8 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """A forest of up to five cores, entries in any order, and a stream with ties and events outside."""
-    config = draw(forests())
+    """A network of up to nine cores without a loop, entries in any order, and a stream with ties and events outside."""
+    config = draw(networks())
     ids = config.active_cores
     entries = tuple(draw(st.lists(st.sampled_from(ids), min_size=1, max_size=3, unique=True)))
     events = draw(streams(config))
@@ -42,15 +42,18 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def forests(draw: st.DrawFn) -> ChipConfig:
-    """Cores whose sources are other cores or nothing, at most one source each, on shuffled core ids."""
-    count = draw(st.integers(1, 5))
+def networks(draw: st.DrawFn) -> ChipConfig:
+    """Cores with other cores as sources, several of them, twice the same one, or none, on shuffled core ids."""
+    count = draw(st.integers(1, CORES))
     ids = draw(st.permutations(range(CORES)))[:count]
     parts: dict[int, dict[str, Any]] = {}
     for i, core in enumerate(ids):
         free = [other for other in ids[:i] if len(parts[other]["destinations"]) < 2]
         parent = draw(st.sampled_from([*free, free[-1]])) if free and draw(st.integers(0, 5)) else None
-        parts[core] = draw(cores(_fed_by(draw, parts[parent], core) if parent is not None else draw(shapes())))
+        shape = _fed_by(draw, parts[parent], core) if parent is not None else draw(shapes())
+        if parent is not None:
+            _also_fed_by(draw, [parts[other] for other in free], core, shape)
+        parts[core] = draw(cores(shape))
     return ChipConfig(chip=CHIP, cnn_layers={core: CoreConfig(**part) for core, part in parts.items()})
 
 
@@ -63,8 +66,20 @@ def _fed_by(draw: st.DrawFn, part: dict[str, Any], core: int) -> tuple[int, int,
     return features + shift, height // pooling, width // pooling
 
 
+def _also_fed_by(draw: st.DrawFn, free: list[dict[str, Any]], core: int, shape: tuple[int, int, int]) -> None:
+    """More destinations into the same core, of those whose maps fit."""
+    for part in free:
+        features, height, width = part["dimensions"].output_shape
+        fitting = [pool for pool in (1, 2, 4) if (height // pool, width // pool) == shape[1:]]
+        if len(part["destinations"]) < 2 and fitting and features <= shape[0] and draw(st.integers(0, 3)):
+            shift = draw(st.integers(0, shape[0] - features))
+            link = Destination(layer=core, pooling=draw(st.sampled_from(fitting)), feature_shift=shift)
+            part["destinations"] = [*part["destinations"], link]
+
+
 def shapes() -> st.SearchStrategy[tuple[int, int, int]]:
-    return st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7))
+    sides = st.one_of(st.sampled_from([1, 2, 4]), st.integers(1, 7))  # equal maps are likely, so that streams can merge
+    return st.tuples(st.integers(1, 3), sides, sides)
 
 
 @st.composite

@@ -36,6 +36,8 @@ def chip(**cores: CoreConfig) -> ChipConfig:
     return ChipConfig(chip="speck2f", cnn_layers={int(name[1:]): part for name, part in cores.items()})
 
 
+ANEW = {"biases": np.zeros(2, int), "neurons_initial_value": np.zeros((2, 1, 1), int)}
+ONE = {"biases": np.zeros(1, int), "neurons_initial_value": np.zeros((1, 1, 1), int)}
 CHAIN = chip(c3=core(1), c1=core())
 EVENTS = make_events([0, 1, 1], [0, 0, 1], [1, 1, 5], 0)
 
@@ -125,15 +127,25 @@ def test_entries_and_options_that_make_no_sense_are_refused(kind: Any) -> None:
     assert two.run(make_events([0], 0, 1, 0, [1])).accounting.received == 1
 
 
-def test_merges_are_refused_by_the_fast_emulator_and_run_depth_first_by_the_reference() -> None:
-    merging = chip(c0=core(1, 2), c1=core(2), c2=core(threshold_high=2))
-    with pytest.raises(UnsupportedConfigError, match=r"core 2 from cores \[0, 1\]"):
-        Emulator(merging)
-    result = ReferenceEmulator(merging).run(EVENTS)
-    assert result.counters[2].events_in == 6
-    assert len(result.events) == 3
-    with pytest.raises(UnsupportedConfigError, match=r"core 1 from cores \[0, 0\]"):
-        Emulator(chip(c0=core(1, 1), c1=core()))
+@BOTH
+def test_merging_streams_interleave_depth_first(kind: Any) -> None:
+    """Core 0 makes two spikes of one event; each goes through core 1 and then itself into core 2, before the next one does.
+
+    So core 2 gets +3, +3, -3, -3 and spikes at the second. Were it +3, -3, +3, -3, it would never spike.
+    """
+    two = Dimensions(kernel_size=1, input_shape=(2, 1, 1), output_shape=(2, 1, 1))
+    parts = {
+        0: core(1, 2).with_changes(
+            dimensions=Dimensions.convolution((1, 1, 1), 2, 1), weights=np.ones((2, 1, 1, 1), int), **ANEW
+        ),
+        1: core(2).with_changes(dimensions=two, weights=np.eye(2, dtype=int)[:, :, None, None], **ANEW),
+        2: core(threshold_high=4).with_changes(
+            dimensions=two.with_changes(output_shape=(1, 1, 1)), weights=np.array([3, -3]).reshape(1, 2, 1, 1), **ANEW | ONE
+        ),
+    }
+    result = kind(ChipConfig(chip="speck2f", cnn_layers=parts)).run(make_events([0], 0, 1, 0))
+    assert (result.counters[2].events_in, len(result.events)) == (4, 1)
+    assert result.states[2].tolist() == [[[-1]]]
 
 
 @BOTH
