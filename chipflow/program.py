@@ -117,7 +117,7 @@ class Program:
 
     @staticmethod
     def read(path: str | Path) -> tuple[Program, str]:
-        """The program in a file, and in words how its hashes are stale ("" where they are not)."""
+        """The program in a file, and in words how it is stale: hashes that do not match, records that contradict ("": none)."""
         try:
             return program_file.from_json(Path(path).read_text(encoding="utf-8"))
         except OSError as error:

@@ -36,7 +36,7 @@ def to_json(program: Program) -> str:
 
 
 def from_json(text: str) -> tuple[Program, str]:
-    """The program in a file's text, and how its hashes are stale ("" where they are not).
+    """The program in a file's text, and how its hashes are stale or its records contradict its configuration ("": neither).
 
     Raises:
         ConfigFileError, ProgramFileError: truncated, foreign, of a newer version, or with wrong fields.
@@ -54,10 +54,12 @@ def from_json(text: str) -> tuple[Program, str]:
         detail = str(error) if isinstance(error, ChipflowError) else f"{type(error).__name__}: {error}"
         raise ProgramFileError(f"not a valid program file: {detail}") from None
     _refuse_unknown_fields(document, program)
-    if stale:
-        return program, stale
+    return program, "; ".join([*filter(None, [stale or _edited_records(document, program)]), *contradictions(program)])
+
+
+def _edited_records(document: Mapping[str, Any], program: Program) -> str:
     actual = canonical_hash(_contents(program))
-    return program, "" if document.get("hash") == actual else f"the program's records were edited by hand: their hash is {actual}"
+    return "" if document.get("hash") == actual else f"the program's records were edited by hand: their hash is {actual}"
 
 
 def _refuse_unknown_fields(document: Mapping[str, Any], program: Program) -> None:

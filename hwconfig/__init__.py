@@ -1,11 +1,16 @@
-"""What a DYNAP-CNN style chip is, and what a configuration of it may hold. Needs numpy and pydantic only."""
+"""What a DYNAP-CNN style chip is, and what a configuration of it may hold. Needs numpy and pydantic only.
+
+What few programs need is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from hwconfig.chip import ChipSpec, CoreSpec, DeviceSpec, Features, LayerIds, Limits, ReadoutSpec, SensorSpec, VendorSpec
 from hwconfig.chip_files import chip_names, get_chip, synthetic_chip
 from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig, Dimensions
 from hwconfig.destinations import Destination, DvsDestination
-from hwconfig.diff import ConfigDiff, Difference, diff_configs
 from hwconfig.errata import ERRATA, Erratum
 from hwconfig.errors import (
     AddressError,
@@ -24,10 +29,22 @@ from hwconfig.memory import MemoryNeed, memory_need, neuron_address, neuron_posi
 from hwconfig.provenance import Provenance
 from hwconfig.readout_config import ReadoutConfig
 from hwconfig.rules import RULES, Rule, check, check_core
-from hwconfig.schema import json_schema
 from hwconfig.sensor_config import DvsFilterConfig, DvsLayerConfig
-from hwconfig.vendor import from_vendor, to_vendor
 from hwconfig.violations import Report, Violation
+
+if TYPE_CHECKING:
+    from hwconfig.diff import ConfigDiff, Difference, diff_configs
+    from hwconfig.schema import json_schema
+    from hwconfig.vendor import from_vendor, to_vendor
+
+_LATER = {
+    "ConfigDiff": "hwconfig.diff",
+    "Difference": "hwconfig.diff",
+    "diff_configs": "hwconfig.diff",
+    "from_vendor": "hwconfig.vendor",
+    "json_schema": "hwconfig.schema",
+    "to_vendor": "hwconfig.vendor",
+}
 
 __all__ = [
     "ERRATA",
@@ -85,3 +102,13 @@ __all__ = [
     "synthetic_chip",
     "to_vendor",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'hwconfig' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

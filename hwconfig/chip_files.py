@@ -71,7 +71,7 @@ def _table(name: str, folder: Path, asked_by: tuple[str, ...]) -> Table:
 def _content(name: str, path: Path | None) -> bytes:
     if path is None:
         return (resources.files("hwconfig") / "chips" / f"{name}.toml").read_bytes()
-    if not path.is_file():
+    if not _is_file(path):
         raise UnknownChipError(
             f"unknown chip {name!r}: known chips are {', '.join(chip_names())}; or give the path of a chip's TOML file"
         )
@@ -79,6 +79,13 @@ def _content(name: str, path: Path | None) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ChipFileError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with characters that no path has
+        return False
 
 
 def _parsed(data: bytes, source: str) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import stat
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 FORMAT = "hwconfig"
 SCHEMA_VERSION = 2
 HEAD = ("format", "schema_version", "hash")
-_CORE_ID = re.compile(r"0|[1-9][0-9]{0,8}")  # one spelling each, so that no two keys can mean the same core
 
 
 def content_hash(config: ChipConfig) -> str:
@@ -141,25 +139,11 @@ def _validated(contents: Mapping[str, Any]) -> ChipConfig:
     if isinstance(chip, str) and chip not in chip_names():  # a file must not make its reader open another one
         raise ConfigFileError(f"not a valid configuration: unknown chip {chip!r}, known chips are {', '.join(chip_names())}")
     try:
-        return ChipConfig.model_validate(_integer_keys(contents))
+        return ChipConfig.model_validate(contents)
     except ValidationError as error:
         raise ConfigFileError(f"not a valid configuration:\n{one_line_per_error(error)}") from None
     except HwconfigError as error:
         raise ConfigFileError(f"not a valid configuration: {error}") from None
-
-
-def _integer_keys(contents: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's object keys are strings; core ids are integers."""
-    result = dict(contents)
-    layers = result.get("cnn_layers")
-    if isinstance(layers, dict):
-        result["cnn_layers"] = {
-            int(key) if _CORE_ID.fullmatch(key) else key: core for key, core in cast("dict[str, Any]", layers).items()
-        }
-    factory = result.get("factory_config")
-    if isinstance(factory, dict):
-        result["factory_config"] = _integer_keys(cast("dict[str, Any]", factory))
-    return result
 
 
 def stale_message(stated: Any, actual: str) -> str:

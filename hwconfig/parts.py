@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, TypeVar, cast
@@ -31,9 +32,15 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _core_id(value: Any) -> Any:
+    """JSON's keys are texts; each id has one spelling, so that no two keys can mean the same core."""
+    return int(value) if isinstance(value, str) and _CORE_ID.fullmatch(value) else plain(value)
+
+
+_CORE_ID = re.compile(r"0|[1-9][0-9]{0,8}")
 WORD = np.iinfo(np.int64)  # wider than any register: what a rule should name must be held first
 Integer = Annotated[int, BeforeValidator(plain), Field(ge=WORD.min, le=WORD.max)]
-CoreId = Annotated[int, BeforeValidator(plain), Field(ge=0, le=WORD.max)]
+CoreId = Annotated[int, BeforeValidator(_core_id), Field(ge=0, le=WORD.max)]
 Label = Annotated[str, AfterValidator(_encodable)]
 Flag = Annotated[bool, BeforeValidator(plain)]
 Pair = Annotated[tuple[Integer, Integer], Field(strict=False)]
@@ -99,8 +106,6 @@ class ConfigPart(BaseModel, metaclass=_Explaining):
         if type(self) is not type(other):
             return NotImplemented
         return all(same(getattr(self, name), getattr(other, name)) for name in self._compared())
-
-    __hash__ = None  # type: ignore[assignment]  # the contents hold arrays; ChipConfig.hash is the content hash
 
     @classmethod
     def _compared(cls) -> tuple[str, ...]:

@@ -85,9 +85,9 @@ def _flags(*names: str, block: str = "") -> tuple[VendorField, ...]:
     return tuple(VendorField(name, (name,), bool, block=block) for name in names)
 
 
-def _pairs(*names: str, kind: type[int] | type[bool] = int) -> tuple[VendorField, ...]:
+def _pairs(*names: str, kind: type[int] | type[bool] = int, block: str = "") -> tuple[VendorField, ...]:
     """(y, x) of ours, an object with x and y of the vendor's."""
-    return tuple(VendorField(name, (f"{name}.y", f"{name}.x"), kind) for name in names)
+    return tuple(VendorField(name, (f"{name}.y", f"{name}.x"), kind, block=block) for name in names)
 
 
 def _shapes(*names: str) -> tuple[VendorField, ...]:
@@ -127,25 +127,27 @@ DVS_LAYER = (
     *_flags("merge", "on_channel", "off_channel"),
     *_pairs("pooling", "origin", "cut"),  # cut is inclusive: sinabs and its notebook, against an example of the datasheet
     *_pairs("mirror", kind=bool),
-    *_flags("mirror_diagonal", "pass_sensor_events", "monitor_enable", "raw_monitor_enable"),
+    *_flags("mirror_diagonal", "monitor_enable", "raw_monitor_enable"),
+    *_flags("pass_sensor_events", block="pixels"),
 )
 DVS_FILTER = (
-    *_flags("enable", "hot_pixel_filter_enable", "low_pass_mode_enable"),
-    *_pairs("filter_size"),
-    *_numbers("threshold"),
+    *_flags("enable", "hot_pixel_filter_enable", "low_pass_mode_enable", block="event_filter"),
+    *_pairs("filter_size", block="event_filter"),
+    *_numbers("threshold", block="event_filter"),
     *_flags("internal_slow_clk", block="internal_slow_clock"),
 )
 READOUT = (
-    *_flags("enable", "low_pass_filter_disable", "low_pass_filter32_not16", "override_threshold_max"),
-    *_flags("monitor_enable", "readout_pin_monitor_enable"),
-    *_numbers("readout_configuration_sel", "threshold", "output_mode_sel", "output_neuron_num"),
+    *_flags("enable", "low_pass_filter_disable", "low_pass_filter32_not16", "override_threshold_max", block="readout"),
+    *_flags("monitor_enable", "readout_pin_monitor_enable", block="readout"),
+    *_numbers("readout_configuration_sel", "threshold", "output_mode_sel", "output_neuron_num", block="readout"),
     *_flags("internal_slow_clk", block="internal_slow_clock"),
 )
 FACTORY = (
     *_numbers("io_sel"),
     *_numbers("internal_slow_clk_divider", block="internal_slow_clock"),
-    *_flags("fast_output", "monitor_dual_channel", "dvs_filter.filter_clk_enable"),
-    *_numbers(*(f"dvs_layer.{name}" for name in FactoryDvsLayer.model_fields)),
+    *_flags("fast_output", "monitor_dual_channel"),
+    *_flags("dvs_filter.filter_clk_enable", block="event_filter"),
+    *_numbers(*(f"dvs_layer.{name}" for name in FactoryDvsLayer.model_fields), block="pixels"),
 )
 FACTORY_CORE = _numbers(*(f"{memory}.{name}" for memory in ("kernel", "neuron") for name in MemoryTiming.model_fields))
 

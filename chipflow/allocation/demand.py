@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from chipflow.ir.plan import LayerPlan
@@ -20,14 +20,18 @@ class Demand:
 
 
 def demands(plans: Iterable[LayerPlan], chip: ChipSpec) -> tuple[Demand, ...]:
-    """One demand per layer. Small memories come first, so that large ones stay free for layers that need them."""
-    result: list[Demand] = []
-    for plan in plans:
-        need = layer_need(plan)
-        fitting = [core for core in chip.cores if fits(need, core)]
-        fitting.sort(key=lambda core: (core.kernel_words + core.neuron_words, core.id))
-        result.append(Demand(plan.name, need, tuple(core.id for core in fitting)))
-    return tuple(result)
+    """One demand per layer. Small memories come first, so that large ones stay free for layers that need them; the cores with
+    parallel computing, which are made for input layers, come last for all others."""
+    plans = tuple(plans)
+    hidden = {name for plan in plans for name, _ in plan.targets}
+    return tuple(_demand(plan, chip, avoided=chip.parallel_cores if plan.name in hidden else ()) for plan in plans)
+
+
+def _demand(plan: LayerPlan, chip: ChipSpec, avoided: Collection[int]) -> Demand:
+    need = layer_need(plan)
+    fitting = [core for core in chip.cores if fits(need, core)]
+    fitting.sort(key=lambda core: (core.id in avoided, core.kernel_words + core.neuron_words, core.id))
+    return Demand(plan.name, need, tuple(core.id for core in fitting))
 
 
 def layer_need(plan: LayerPlan) -> MemoryNeed:

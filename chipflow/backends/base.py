@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
 from chipflow.events.result import RunResult
-from hwconfig import ChipConfig, Report, chip_names
+from hwconfig import ChipConfig, ChipSpec, Report, UnknownChipError, chip_names, get_chip
 
 
 @runtime_checkable
@@ -103,15 +103,20 @@ def open_device(name: str = "emulator") -> Device:
     """The device of this name.
 
     Args:
-        name: "emulator" (the program's chip), or "emulator:" and a chip's name.
+        name: "emulator" (the program's chip), or "emulator:" and a chip's name, a board's, or the path of a chip's TOML file.
 
     Raises:
         DeviceError: no such device; the message lists those there are.
     """
-    chip = name.removeprefix("emulator").removeprefix(":")
-    known = ["emulator", *(f"emulator:{chip_name}" for chip_name in chip_names())]
-    if name not in known:
+    kind, colon, chip = name.partition(":")
+    spec: ChipSpec | None = None
+    try:
+        spec = get_chip(chip) if colon else None
+    except UnknownChipError:
+        kind = ""
+    if kind != "emulator":
+        known = ["emulator", *(f"emulator:{chip_name}" for chip_name in chip_names())]
         raise DeviceError(f"unknown device {name!r}: known are {', '.join(known)}; boards are not supported by this version")
     from chipflow.backends.emulated import EmulatedDevice
 
-    return EmulatedDevice(chip or None)
+    return EmulatedDevice(spec, name)

@@ -13,7 +13,7 @@ from chipflow.emulator import Emulator
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
 from chipflow.events.result import RunResult
-from hwconfig import ChipConfig, get_chip
+from hwconfig import ChipConfig, ChipSpec
 
 
 class EmulatedDevice:
@@ -21,11 +21,12 @@ class EmulatedDevice:
 
     Args:
         chip: the only chip whose programs it accepts; None accepts any.
+        name: by which it was opened.
     """
 
-    def __init__(self, chip: str | None = None) -> None:
-        self.name = "emulator" if chip is None else f"emulator:{chip}"
-        self._chip = None if chip is None else get_chip(chip)
+    def __init__(self, chip: ChipSpec | None = None, name: str = "emulator") -> None:
+        self.name = name
+        self._chip = chip
         self._open = True
         self._last: tuple[Any, Emulator] | None = None
 

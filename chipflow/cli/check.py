@@ -40,13 +40,15 @@ def check(
         loaded = read(path)
     loaded = _with_suppressed(loaded, suppress or [])
     report = loaded.violations(slow_clock_period_us)
-    stale = "; ".join([loaded.stale, *loaded.contradictions()]) if loaded.stale else ""
+    stale = loaded.stale
     acceptable = report.ok and not loaded.contradictions()
     written = (accept_edit and acceptable) if stale else bool(suppress)
     if written:
         write(lambda: loaded.save(path), path)
         stale = ""
     answer |= {"ok": report.ok and not stale, "stale": stale, "violations": report.as_dicts()}
+    if suppress:
+        answer["recorded"] = written
     print_json(answer) if as_json else typer.echo(_verdict(report, stale, path))
     if suppress and not as_json:
         rules_named = ", ".join(option.partition("=")[0] for option in suppress)

@@ -13,14 +13,6 @@ from hwconfig.rules.readout import READOUT
 from hwconfig.rules.sensor import FILTER
 from hwconfig.vendor_fields import TABLES
 
-# Whole parts that belong to a block, beside the single fields that the vendor's object has only on some chips.
-PARTS = {
-    "readout": "readout",
-    "dvs_filter": "event_filter",
-    "dvs_layer.pass_sensor_events": "pixels",
-    "factory_config.dvs_filter": "event_filter",
-    "factory_config.dvs_layer": "pixels",
-}
 PLACES = {"readout": READOUT, "dvs_filter": FILTER, "dvs_layer": SENSOR, "factory_config": FACTORY}
 
 
@@ -53,12 +45,11 @@ def _used_by_cores(case: Case) -> Iterator[tuple[int, str, str]]:
 
 def _used_around(config: ChipConfig) -> Iterator[tuple[str, str, str]]:
     """(part in words, block, dotted field) for all outside of the cores that is not at its default."""
-    single = {f"{part}.{field.name}": field.block for part in PLACES for field in TABLES[part] if field.block}
-    for path, block in (PARTS | single).items():
-        owner, _, name = path.rpartition(".")
-        part = attrgetter(owner)(config) if owner else config
-        if not part.is_default(name):
-            yield PLACES[path.partition(".")[0]], block, path
+    for part, place in PLACES.items():
+        for field in TABLES[part]:
+            owner, _, name = f"{part}.{field.name}".rpartition(".")
+            if field.block and not attrgetter(owner)(config).is_default(name):
+                yield place, field.block, f"{owner}.{name}"
 
 
 def _named(block: str, case: Case) -> str:

@@ -29,7 +29,7 @@ def _clocked(config: ChipConfig) -> Iterator[tuple[int | str, bool, str]]:
     fix="give slow_clock_period_us, which a compiled program carries, and switch the board's clock on",
 )
 def slow_clock(case: Case) -> Findings:
-    if case.slow_clock_period_us is not None:
+    if case.slow_clock_period_us is not None and case.slow_clock_period_us > 0:
         return
     or_internal = ", or use the chip's own" if case.chip.features.internal_slow_clock else ""
     fix = f"give slow_clock_period_us, which a compiled program carries, and switch the board's clock on{or_internal}"

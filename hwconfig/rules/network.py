@@ -185,12 +185,17 @@ def twice_same_target(case: Case) -> Findings:
     suppressible=True,
 )
 def loop(case: Case) -> Findings:
-    targets = _targets(case.config)
+    for cores in _loops(_targets(case.config)):
+        yield Finding(f"destinations form a loop through cores {cores}", at=cores[0])
+
+
+def _loops(targets: Mapping[int, set[int]]) -> Iterator[list[int]]:
+    """The cores of each loop, ascending; loops that share a core are one."""
     reached = {core: _closure(targets[core], targets) for core in targets}
     for core in targets:
-        on_it = [other for other in reached[core] if core in reached.get(other, ())]
-        if core in on_it and core == min(on_it):
-            yield Finding(f"destinations form a loop through cores {sorted(on_it)}", at=core)
+        on_it = sorted(other for other in reached[core] if core in reached.get(other, ()))
+        if core in on_it and core == on_it[0]:
+            yield on_it
 
 
 def _targets(config: ChipConfig) -> dict[int, set[int]]:
@@ -221,6 +226,9 @@ def unreachable_core(case: Case) -> Findings:
     for core in without_source:
         if core not in reached:
             yield Finding("no event reaches it: neither the sensor nor a core sends to it, and it is no entry", at=core)
+    for cores in _loops(targets):
+        if not reached.intersection(cores):
+            yield Finding(f"no event reaches the loop of cores {cores}", at=cores[0])
 
 
 def _closure(starts: Iterable[int], targets: Mapping[int, set[int]]) -> set[int]:
@@ -254,7 +262,7 @@ def unseen_core(case: Case) -> Findings:
     severity="warning",
     grade="A",
     source="Speck Dev Kit datasheet, 2.4; the vendor's page on Speck2e",
-    fix="move the layer to another core",
+    fix="move the layer to another core, if one has the room",
 )
 def parallel_core(case: Case) -> Findings:
     fed = {target for targets in _targets(case.config).values() for target in targets}

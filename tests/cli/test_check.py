@@ -113,6 +113,19 @@ def test_a_chip_of_a_file_that_does_not_exist_is_named_with_those_that_do():
         assert words in message
 
 
+def test_a_program_with_another_configuration_is_refused():
+    """Each of the two is stamped rightly, but they do not belong together."""
+    program = json.loads(Path("program.chipflow").read_text())
+    config = ChipConfig.load("config.json")
+    core = config.active_cores[-1]
+    free = next(other for other in config.chip.core_ids if other not in config.active_cores)
+    cores = {free if core_id == core else core_id: part for core_id, part in config.cnn_layers.items()}
+    program["config"] = json.loads(config.with_changes(cnn_layers=cores).to_json())
+    Path("edited").write_text(json.dumps(program))
+    assert "compile again" in refused("check", "edited", code=WANTING)
+    assert "compile again" in refused("run", "edited", "recording.npz", code=WANTING)
+
+
 # --- warnings and their suppression ---
 
 
@@ -172,6 +185,7 @@ def test_a_suppression_of_a_stale_file_is_not_recorded_and_that_is_said():
     edit("config.json", loud)
     outcome = chipflow("check", "edited", "--suppress", "weight-above-threshold=as trained")
     assert "edited: not recorded, as the file is stale: weight-above-threshold" in outcome.out
+    assert chipflow("check", "edited", "--suppress", "weight-above-threshold=as trained", "--json").document["recorded"] is False
     assert "as trained" not in Path("edited").read_text()
 
 

@@ -160,3 +160,16 @@ def test_a_program_for_another_chip_is_refused():
 def test_an_output_that_cannot_be_written_is_wrong_use(folder, target):
     (folder / "folder").mkdir()
     assert target in refused(*GOOD, "-o", target, code=WRONG_USE)
+
+
+def test_a_chip_of_the_users_own_is_a_device():
+    Path("mine.toml").write_text('like = "speck2f"\nname = "speck2x"\n')
+    assert (
+        chipflow("compile", "model.py:make_model", "--input-shape", "2,8,8", "--chip", "mine.toml", "-o", "own.chipflow").code
+        == OK
+    )
+    assert chipflow("run", "own.chipflow", "recording.npz", "--device", "emulator:mine.toml").code == OK
+    assert chipflow("run", "program.chipflow", "recording.npz", "--device", "emulator:speck2fdevkit").code == OK
+    assert "speck2x" in refused("run", "program.chipflow", "recording.npz", "--device", "emulator:mine.toml", code=WANTING)
+    refused("run", "program.chipflow", "recording.npz", "--device", "emulator:nothing.toml", code=WRONG_USE)
+    refused("run", "program.chipflow", "recording.npz", "--device", "speck2f", code=WRONG_USE)

@@ -155,3 +155,18 @@ def test_a_program_of_the_first_schema_version_is_still_read():
     assert program.config.layer_names == {8: "0", 7: "4"}
     assert program.config.provenance.options["quantization"] == "default"
     assert program.violations().ok
+
+
+def test_parallel_cores_hold_input_layers_as_long_as_others_have_the_room():
+    """The two rules about them warn of an input layer's lost first event, and of nothing else."""
+    model = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 4, 8, stride=8),
+        nn.ReLU(),
+    )
+    program = compile(model, input_shape=(2, 64, 64))
+    assert "parallel-core" not in {violation.rule for violation in program.violations().violations}
+    assert program.placement["2"] == 2

@@ -49,6 +49,12 @@ def test_five_cores(name: str):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_what_is_no_path_is_an_unknown_chip(name: str):
+    with pytest.raises(UnknownChipError, match="known chips are"):
+        get_chip(name)
+
+
 def test_what_differs_between_the_chips():
     has = {name: get_chip(name).features for name in chip_names()}
     assert [name for name, features in has.items() if features.kill_bits] == ["dynapcnn", "speck2b"]

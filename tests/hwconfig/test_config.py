@@ -256,6 +256,20 @@ def test_provenance_takes_numpys_numbers():
     assert Provenance(options={"a": np.int64(3)}).options == {"a": 3}
 
 
+def test_provenance_cannot_be_changed_in_place():
+    config = two_cores(provenance={"options": {"a": {"b": [1]}}})
+    with pytest.raises(TypeError):
+        config.provenance.options["a"] = 3
+    with pytest.raises(TypeError):
+        config.provenance.options["a"]["b"] = 3
+    assert config.provenance.options == {"a": {"b": (1,)}}
+
+
+def test_what_json_lacks_is_named():
+    with pytest.raises(InvalidConfigError, match="a ndarray is not one"):
+        Provenance(options={"a": np.zeros(2)})
+
+
 def test_layers_are_named():
     config = two_cores().with_core(3, layer_name="features.conv2")
     assert config.layer_names == {3: "features.conv2"}

@@ -505,6 +505,20 @@ def test_each_loop_is_one_violation_of_its_own_cores():
     assert [violation.problem.split("through ")[1] for violation in found] == ["cores [1, 2]", "cores [4, 5]"]
 
 
+def test_a_loop_that_nothing_reaches_is_said():
+    size = Dimensions(kernel_size=1, input_shape=(1, 2, 2), output_shape=(1, 2, 2))
+    core = small_core(dimensions=size, weights=np.ones((1, 1, 1, 1), int))
+    around = {i: core.with_changes(destinations=[Destination(layer=7 - i)]) for i in (3, 4)}
+    config = ChipConfig(chip="speck2f", cnn_layers=around | {2: core.with_changes(monitor_enable=True)})
+    found = [violation for violation in config.violations(entries=[2]).warnings if violation.rule == "unreachable-core"]
+    assert [violation.problem for violation in found] == ["no event reaches the loop of cores [3, 4]"]
+    assert "unreachable-core" not in broken(config, entries=[2, 3])
+
+
+def test_a_clock_that_does_not_tick_is_none():
+    assert "slow-clock" in broken(core_with(leak_enable=True), slow_clock_period_us=0)
+
+
 def test_the_ways_out_fit_the_case():
     def fix(config: ChipConfig, rule: str) -> str:
         return next(violation.fix for violation in config.violations().errors if violation.rule == rule)
@@ -577,8 +591,8 @@ def test_blocks_around_the_cores():
     errors = config.with_changes(chip="dynapcnn").violations().errors
     assert {violation.rule for violation in errors} == {"missing-block"}
     words = " ".join(violation.problem for violation in errors)
-    for field in ("readout", "readout.internal_slow_clk", "dvs_layer.pass_sensor_events", "dvs_filter"):
-        assert f"{field} is set" in words
+    for field in ("readout.enable", "readout.internal_slow_clk", "dvs_layer.pass_sensor_events", "dvs_filter.enable"):
+        assert field in words
     (unusable,) = ChipConfig(chip="speck2b", readout=ReadoutConfig(enable=True)).violations().errors
     assert "erratum" in unusable.problem
 
