@@ -110,9 +110,10 @@ def different(draw: Any, name: str, value: Any) -> Any:
         return value + "x"
     if isinstance(value, bool):
         return not value
-    return (
-        (value + 1) % 4 if name in ("output_mode_sel", "readout_configuration_sel") else value + draw(st.sampled_from([1, 300]))
-    )
+    if name in ("output_mode_sel", "readout_configuration_sel"):
+        return (value + 1) % 4
+    step = draw(st.sampled_from([1, 300]))
+    return value + step if value + step < 2**63 else value - step  # the largest that can be held has nothing above it
 
 
 def _another_array(draw: Any, value: Any) -> Any:
