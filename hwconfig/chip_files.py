@@ -18,6 +18,7 @@ from hwconfig.messages import one_line_per_error
 Table = dict[str, Any]
 
 
+@cache
 def chip_names() -> tuple[str, ...]:
     """Names of the chips that ship with the package, sorted."""
     folder = resources.files("hwconfig") / "chips"
@@ -36,12 +37,14 @@ def get_chip(name_or_path: str | Path) -> ChipSpec:
         return _built_in(name)
     board = name.partition(":")[0]
     on_board = [chip for chip in map(_built_in, chip_names()) if board in (device.name for device in chip.devices)]
-    return on_board[0] if on_board else _described(_table(name, Path(), ()), name)
+    return on_board[0] if on_board else _read(name)
 
 
-@cache
-def _built_in(name: str) -> ChipSpec:
+def _read(name: str) -> ChipSpec:
     return _described(_table(name, Path(), ()), name)
+
+
+_built_in = cache(_read)  # a user's own file may change, those of the package do not
 
 
 def _described(table: Table, source: str) -> ChipSpec:

@@ -21,7 +21,6 @@ from hwconfig.diff_words import (
     Targets,
     change_words,
     changes,
-    core_words,
     destination_words,
     pair_cores,
     plain_value,
@@ -29,6 +28,7 @@ from hwconfig.diff_words import (
     words,
 )
 from hwconfig.sensor_config import DvsLayerConfig
+from hwconfig.subjects import FILTER, READOUT, SENSOR, core_words
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ def _rule_words(change: Change) -> str:
 
 
 SUBJECTS = {
-    "dvs_layer": _Subject("the sensor"),
-    "dvs_filter": _Subject("the event filter"),
-    "readout": _Subject("the readout block"),
+    "dvs_layer": _Subject(SENSOR),
+    "dvs_filter": _Subject(FILTER),
+    "readout": _Subject(READOUT),
     "factory_config": _Subject("factory_config", wording=partial(change_words, none="as the chip has it")),
     "suppressed_rules": _Subject("suppressed rules", wording=_rule_words),
     "provenance": _Subject("provenance", counts=False),

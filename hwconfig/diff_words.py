@@ -18,6 +18,7 @@ from hwconfig.arrays import AnyArray
 from hwconfig.config import ChipConfig
 from hwconfig.destinations import Target
 from hwconfig.parts import same
+from hwconfig.subjects import READOUT, core_words
 
 ABSENT: Final[Any] = object()  # stands for what only the other side has; None is a value
 
@@ -188,15 +189,10 @@ def _is_readout(config: ChipConfig, target: int) -> bool:
     return target == config.chip.layers.readout and target not in config.cnn_layers
 
 
-def core_words(core_id: int, layer: str) -> str:
-    """'core 3 (conv2)', or 'core 3' where the layer has no name."""
-    return f"core {core_id} ({layer})" if layer else f"core {core_id}"
-
-
 def target_words(config: ChipConfig, target: int) -> str:
     """Where a destination leads to, by the names in its own configuration."""
     if _is_readout(config, target):
-        return "the readout block"
+        return READOUT
     core = config.cnn_layers.get(target)
     return f"core {target} (not configured)" if core is None else core_words(target, core.layer_name)
 

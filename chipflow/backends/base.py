@@ -15,7 +15,7 @@ from hwconfig import ChipConfig, ChipSpec, Report, UnknownChipError, chip_names,
 
 @runtime_checkable
 class Runnable(Protocol):
-    """What a device needs of a program: a configuration, where events enter, the slow clock, and the layers' names."""
+    """What a device needs of a program: a configuration, which names the layers, where events enter, and the slow clock."""
 
     @property
     def config(self) -> ChipConfig:
@@ -32,11 +32,6 @@ class Runnable(Protocol):
         """Microseconds between two ticks of the slow clock."""
         ...
 
-    @property
-    def placement(self) -> dict[str, int]:
-        """Layer name -> core."""
-        ...
-
 
 @dataclass(frozen=True)
 class ClockedConfig:
@@ -45,11 +40,6 @@ class ClockedConfig:
     config: ChipConfig
     slow_clock_period_us: int | None = None
     entries: tuple[int, ...] | None = None
-
-    @property
-    def placement(self) -> dict[str, int]:
-        """Layer name -> core."""
-        return {name: core for core, name in self.config.layer_names.items()}
 
     def violations(self) -> Report:
         """Every design rule that the configuration breaks, judged with this clock."""

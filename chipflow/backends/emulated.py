@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from chipflow.backends.base import Runnable
+from chipflow.backends.base import ClockedConfig, Runnable
 from chipflow.emulator import Emulator
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
@@ -44,21 +44,22 @@ class EmulatedDevice:
         """As `Device.run` says. The emulator always finishes, so that running out of `timeout` is noticed at the end."""
         if not self._open:
             raise DeviceError(f"{self.name} is closed: open it again with open_device({self.name!r})")
-        config = _config(program)
+        runnable = ClockedConfig(program) if isinstance(program, ChipConfig) else program
+        config = runnable.config
         if self._chip is not None and config.chip != self._chip:
             raise DeviceError(f"the program is for {config.chip.name}, the device is {self.name}: compile for {self._chip.name}")
-        names = config.layer_names
         start = time.monotonic()
-        result = self._emulator(program, _monitored(config, monitor, names), strict, on_outside).run(events, duration=duration)
+        emulator = self._emulator(runnable, _monitored(config, monitor), strict, on_outside)
+        result = emulator.run(events, duration=duration)
         if timeout is not None and time.monotonic() - start > timeout:
             raise DeviceError(
                 f"the run took {time.monotonic() - start:.1f} s, allowed were {timeout} s: allow more, or send fewer events"
             )
-        return replace(result, names=names)
+        return replace(result, names=config.layer_names)
 
-    def _emulator(self, program: Runnable | ChipConfig, config: ChipConfig, strict: bool, on_outside: OnOutside) -> Emulator:
+    def _emulator(self, program: Runnable, config: ChipConfig, strict: bool, on_outside: OnOutside) -> Emulator:
         """A fresh emulator, or the last one after a reset when nothing changed."""
-        entries, period = (None, None) if isinstance(program, ChipConfig) else (program.entries, program.slow_clock_period_us)
+        entries, period = program.entries, program.slow_clock_period_us
         key = (config, entries, period, strict, on_outside)
         if self._last is not None and self._last[0] == key:
             self._last[1].reset()
@@ -79,15 +80,11 @@ class EmulatedDevice:
         self.close()
 
 
-def _config(program: Runnable | ChipConfig) -> ChipConfig:
-    return program if isinstance(program, ChipConfig) else program.config
-
-
-def _monitored(config: ChipConfig, monitor: Sequence[str | int] | None, names: dict[int, str]) -> ChipConfig:
+def _monitored(config: ChipConfig, monitor: Sequence[str | int] | None) -> ChipConfig:
     """The configuration with exactly these layers monitored."""
     if monitor is None:
         return config
-    known = {name: core for core, name in names.items()} | {core: core for core in config.active_cores}
+    known = {name: core for core, name in config.layer_names.items()} | {core: core for core in config.active_cores}
     unknown = [layer for layer in monitor if layer not in known]
     if unknown:
         raise DeviceError(f"cannot monitor {unknown[0]!r}: layers are {', '.join(map(repr, known))}")

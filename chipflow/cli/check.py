@@ -10,7 +10,7 @@ import typer
 
 from chipflow.cli.app import AsJson, SlowClock, app
 from chipflow.cli.loaded import Loaded, read
-from chipflow.cli.output import judged, print_json, write
+from chipflow.cli.output import judged, print_json, report_table, write
 
 if TYPE_CHECKING:
     from hwconfig import Report, Rule
@@ -102,22 +102,3 @@ def _verdict(report: Report, stale: str, path: Path) -> str:
     counts = {"error": len(report.errors), "warning": len(report.warnings), "suppressed violation": len(report.suppressed)}
     found = ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count)
     return "\n".join([*parts, f"{path}: {found or 'no design rule is broken'}"])
-
-
-def report_table(report: Report) -> str:
-    """All violations, one per row; suppressed ones last, with the reason."""
-    from chipflow.tables import text_table
-
-    rows = [
-        [
-            "suppressed" if found.suppressed else found.severity,
-            found.grade,
-            found.rule,
-            found.subject,
-            found.problem,
-            found.suppressed or found.fix,
-        ]
-        for found in (*report.violations, *report.suppressed)
-    ]
-    header = ["", "grade", "rule", "where", "what is wrong", "way out"]
-    return text_table("design rules", header, rows, whole=["", "grade", "rule"])

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from chipflow.cli.app import AsJson, app
-from chipflow.cli.check import report_table
-from chipflow.cli.output import existing, fail, judged, names, print_json, write
+from chipflow.cli.output import existing, fail, judged, names, print_json, report_table, write
 
 
 class Quantization(StrEnum):

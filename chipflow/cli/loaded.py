@@ -20,7 +20,7 @@ class Loaded:
 
     Attributes:
         content: the program, or the bare configuration.
-        stale: in words, how its hash no longer matches its contents; "" where it does.
+        stale: in words, how its hash no longer matches its contents, or a program's records its configuration; "" where they do.
         readable: whether it is a bare configuration with its arrays as lists.
     """
 

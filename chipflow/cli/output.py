@@ -1,4 +1,4 @@
-"""How commands answer: JSON or text, and errors with the right exit code."""
+"""How commands answer: JSON, text and tables, and errors with the right exit code."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from hwconfig.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from hwconfig import Report
 
 
 def print_json(value: Any) -> None:
@@ -58,3 +61,22 @@ def write(action: Callable[[], object], path: Path) -> None:
         action()
     except OSError as error:
         raise typer.BadParameter(f"cannot write {path}: {error.strerror}") from None
+
+
+def report_table(report: Report) -> str:
+    """All violations, one per row; suppressed ones last, with the reason."""
+    from chipflow.tables import text_table
+
+    rows = [
+        [
+            "suppressed" if found.suppressed else found.severity,
+            found.grade,
+            found.rule,
+            found.subject,
+            found.problem,
+            found.suppressed or found.fix,
+        ]
+        for found in (*report.violations, *report.suppressed)
+    ]
+    header = ["", "grade", "rule", "where", "what is wrong", "way out"]
+    return text_table("design rules", header, rows, whole=["", "grade", "rule"])

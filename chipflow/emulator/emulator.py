@@ -16,7 +16,7 @@ from chipflow.emulator.inputs import Block, InputRules, blocks, checked_duration
 from chipflow.emulator.network import Network, build_network
 from chipflow.emulator.outcome import Outcome, checked_states
 from chipflow.emulator.paths import NO_WAYS, Stream, Ways, cores_with_ways
-from chipflow.emulator.records import TICK, Items
+from chipflow.emulator.records import Items
 from chipflow.errors import EmulatorError
 from chipflow.events.array import EVENT_DTYPE, EventArray, OnOutside
 from chipflow.events.result import CoreCounters, RunResult
@@ -67,8 +67,7 @@ class Emulator:
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
-        UnsupportedConfigError: it uses what this emulator does not model: sensor, event filter, readout block, kill
-            bits.
+        UnsupportedConfigError: it uses the sensor, the event filter, the readout block or kill bits, which are not modelled yet.
         EmulatorError: entries or options that make no sense.
     """
 
@@ -224,27 +223,27 @@ class Emulator:
         """Core by core, in the order in which they act at a tick: all sources of a core come before it."""
         inbox: dict[int, list[Stream]] = {core: [] for core in self._cores}
         addressed = dict(self._rules.addressed(events)) if events.size else {}
-        for place, (number, core) in enumerate(self._cores.items()):
+        for number, core in self._cores.items():
             begun = self._begun(run, events, block, number, addressed.get(number))
             if number in self._with_ways:
-                stream = paths.merged(
-                    [*inbox.pop(number), *(paths.begun(items, place * (items.f[0] == TICK)) for items in begun)]
-                )
+                stream = paths.merged([*inbox.pop(number), *(paths.begun(items, place) for items, place in begun)])
             else:
-                stream = Stream(streams.merge([*(arrived.items for arrived in inbox.pop(number)), *begun]), NO_WAYS)
+                pieces = [*(arrived.items for arrived in inbox.pop(number)), *(items for items, _ in begun)]
+                stream = Stream(streams.merge(pieces), NO_WAYS)
             self._send(run, number, core.process(stream.items), stream.ways, inbox)
 
-    def _begun(self, run: _Run, events: EventArray, block: Block, number: int, mine: Mask | None) -> list[Items]:
-        """What starts at this core: events addressed to it, clock ticks."""
+    def _begun(self, run: _Run, events: EventArray, block: Block, number: int, mine: Mask | None) -> list[tuple[Items, int]]:
+        """What starts at this core: events addressed to it, and clock ticks with the core's place in the order (0 for events)."""
         core, ranks = self._cores[number], max(len(self._network.entries), 1)
-        pieces: list[Items] = []
+        pieces: list[tuple[Items, int]] = []
         if mine is not None:
             rank = self._network.entries.index(number) if number in self._network.entries else 0
             keys = block.event_index[mine] * ranks + rank
-            pieces.append(streams.addressed_items(events[mine], keys, core.input_shape, run.outcome.arrivals[number]))
+            pieces.append((streams.addressed_items(events[mine], keys, core.input_shape, run.outcome.arrivals[number]), 0))
         if core.config.leak_enable and len(block.tick_times):
-            pieces.append(streams.tick_items(block.tick_times, block.tick_index * ranks))
-        return [items for items in pieces if items.f.size]
+            ticks = streams.tick_items(block.tick_times, block.tick_index * ranks)
+            pieces.append((ticks, self._network.order.index(number)))
+        return pieces
 
     def _send(self, run: _Run, core: int, spikes: Items, ways: Ways, inbox: dict[int, list[Stream]]) -> None:
         """Report a core's spikes, and deliver them; `ways` are those of the items that caused them."""

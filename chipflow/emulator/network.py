@@ -72,7 +72,7 @@ def _refuse_unsupported(config: ChipConfig) -> None:
         problems.append("dvs_filter.enable: the event filter is not modelled; disable it")
     if config.readout.enable:
         problems.append("readout.enable: the readout block is not modelled yet; disable it and monitor the last core")
-    killed = [core for core, part in config.cnn_layers.items() if any(bits.any() for bits in part.kill_bits.values())]
+    killed = [core for core, part in config.cnn_layers.items() if part.kill_bits]
     if killed:
         problems.append(f"cores {killed} have kill bits, which are not modelled yet; set the weights and biases to 0 instead")
     if problems:

@@ -40,8 +40,8 @@ def cores_with_ways(network: Network) -> frozenset[int]:
     return frozenset(found)
 
 
-def begun(items: Items, place: int = 0) -> Stream:
-    """Items that come from outside or, at clock ticks, from the core at this place of the order."""
+def begun(items: Items, place: int) -> Stream:
+    """Events from outside (place 0), or clock ticks of the core at this place of the order."""
     return Stream(items, np.stack([items.key, np.full(items.key.size, place)], axis=1))
 
 

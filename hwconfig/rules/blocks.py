@@ -8,9 +8,8 @@ from operator import attrgetter
 from hwconfig.config import ChipConfig
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
 from hwconfig.rules.factory import FACTORY
-from hwconfig.rules.network import SENSOR
-from hwconfig.rules.readout import READOUT
-from hwconfig.rules.sensor import FILTER
+from hwconfig.rules.readout import feeding
+from hwconfig.subjects import FILTER, READOUT, SENSOR
 from hwconfig.vendor_fields import TABLES
 
 PLACES = {"readout": READOUT, "dvs_filter": FILTER, "dvs_layer": SENSOR, "factory_config": FACTORY}
@@ -34,13 +33,12 @@ def missing_block(case: Case) -> Findings:
 
 def _used_by_cores(case: Case) -> Iterator[tuple[int, str, str]]:
     """(core, block, field) for all that is not at its default."""
-    readout = case.chip.layers.readout
     for core_id, core in case.config.cnn_layers.items():
         for field in TABLES["cnn_layers"]:
             if field.block and not core.is_default(field.name):
                 yield core_id, field.block, field.name
-        if any(destination.layer == readout for destination in core.enabled_destinations):
-            yield core_id, "readout", f"a destination to layer {readout}"
+    for core_id in dict.fromkeys(core_id for core_id, _, _ in feeding(case)):
+        yield core_id, "readout", f"a destination to layer {case.chip.layers.readout}"
 
 
 def _used_around(config: ChipConfig) -> Iterator[tuple[str, str, str]]:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from hwconfig.config import ChipConfig
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
-from hwconfig.rules.readout import READOUT
-from hwconfig.rules.sensor import FILTER
+from hwconfig.subjects import FILTER, READOUT
 
 
 def _clocked(config: ChipConfig) -> Iterator[tuple[int | str, bool, str]]:

@@ -10,6 +10,7 @@ from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig
 from hwconfig.rules import blocks, clock, factory, limits, network, readout, sensor, values
 from hwconfig.rules.catalogue import Case, CaseRule, CoreRule, Finding, Findings, Rule, case_rule
+from hwconfig.subjects import core_words
 from hwconfig.violations import Report, Violation
 
 
@@ -64,11 +65,12 @@ def _violations(rule: Rule, case: Case) -> Iterator[Violation]:
     config = case.config
     reason = config.suppressed_rules.get(rule.name, "") if rule.suppressible else ""
     for finding in _findings(rule, case):
-        at = finding.at
-        core_id = at if isinstance(at, int) else None
-        layer = config.layer_names.get(core_id, "") if core_id is not None else ""
-        subject = at if isinstance(at, str) else f"core {at} ({layer})" if layer else f"core {at}"
-        yield replace(_violation(rule, finding, subject), core=core_id, layer=layer, suppressed=reason)
+        if isinstance(finding.at, str):
+            yield replace(_violation(rule, finding, finding.at), suppressed=reason)
+            continue
+        layer = config.cnn_layers[finding.at].layer_name
+        found = _violation(rule, finding, core_words(finding.at, layer))
+        yield replace(found, core=finding.at, layer=layer, suppressed=reason)
 
 
 def _findings(rule: Rule, case: Case) -> Findings:

@@ -11,8 +11,8 @@ from hwconfig.core_config import CoreConfig
 from hwconfig.destinations import Destination
 from hwconfig.memory import KINDS
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
+from hwconfig.subjects import SENSOR
 
-SENSOR = "the sensor"
 VALIDATOR = "the vendor's validator, by its messages in public scripts and in sinabs issue 274"
 
 
@@ -39,11 +39,12 @@ def core_id(case: Case) -> Findings:
     suppressible=True,
 )
 def memory(case: Case) -> Findings:
+    specs = {spec.id: spec for spec in case.chip.cores}
     for core_id_, core in case.config.cnn_layers.items():
         size = core.dimensions
-        if core_id_ not in case.chip.core_ids or min(*size.input_shape, *size.output_shape, size.kernel_size) < 1:
+        if core_id_ not in specs or min(*size.input_shape, *size.output_shape, size.kernel_size) < 1:
             continue  # other rules name these
-        need, spec = core.memory_need(), case.chip.core(core_id_)
+        need, spec = core.memory_need(), specs[core_id_]
         for kind in KINDS:
             needed, available = getattr(need, kind), getattr(spec, f"{kind}_words")
             if needed > available:
@@ -165,15 +166,15 @@ def feature_gap(case: Case) -> Findings:
     fix="give one of the two a feature_shift, or disable it",
 )
 def twice_same_target(case: Case) -> Findings:
-    seen: list[Link] = []
+    seen: dict[tuple[int | str, int], list[Link]] = {}
     for link in links(case.config):
-        for other in seen:
-            same_way = (other.source, other.target) == (link.source, link.target)
+        same_way = seen.setdefault((link.source, link.target), [])
+        for other in same_way:
             common = range(max(other.shift, link.shift), min(other.sent_features.stop, link.sent_features.stop))
-            if same_way and common:
+            if common:
                 problem = f"both destinations send features {common.start} to {common.stop - 1} to core {link.target}"
                 yield Finding(problem, at=link.source)
-        seen.append(link)
+        same_way.append(link)
 
 
 @case_rule(

@@ -8,12 +8,12 @@ from hwconfig.core_config import CoreConfig
 from hwconfig.destinations import Destination
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
 from hwconfig.rules.values import spiking_features
+from hwconfig.subjects import READOUT, SENSOR
 
-READOUT = "the readout block"
 PAGES = "Speck Dev Kit datasheet, 3.2.5; the vendor's notebook on the readout layer"
 
 
-def _feeding(case: Case) -> list[tuple[int, CoreConfig, Destination]]:
+def feeding(case: Case) -> list[tuple[int, CoreConfig, Destination]]:
     """The cores that send to the readout block, with the destination that does."""
     return [
         (core_id, core, destination)
@@ -51,7 +51,7 @@ def readout_classes(case: Case) -> Findings:
     spec = case.chip.readout
     if not (case.config.readout.enable and case.config.readout.readout_configuration_sel == 3):
         return
-    for core_id, core, destination in _feeding(case):
+    for core_id, core, destination in feeding(case):
         sent = [int(feature) + destination.feature_shift for feature in np.flatnonzero(spiking_features(core))]
         lost = [feature for feature in sent if spec.class_of(feature) is None]
         if lost:
@@ -73,7 +73,7 @@ def readout_classes(case: Case) -> Findings:
 )
 def readout_disabled(case: Case) -> Findings:
     if not case.config.readout.enable:
-        for core_id, _, _ in _feeding(case):
+        for core_id, _, _ in feeding(case):
             yield Finding("sends to the readout block, which is disabled: the spikes are lost", at=core_id)
 
 
@@ -86,7 +86,7 @@ def readout_disabled(case: Case) -> Findings:
     fix="let the last core send to the readout block, or disable readout",
 )
 def readout_unfed(case: Case) -> Findings:
-    if case.config.readout.enable and not _feeding(case):
+    if case.config.readout.enable and not feeding(case):
         yield Finding(f"it is enabled, but no core sends to it (layer {case.chip.layers.readout})", at=READOUT)
 
 
@@ -103,6 +103,6 @@ def readout_monitor(case: Case) -> Findings:
     if not (config.readout.enable and config.readout.monitor_enable):
         return
     silenced = [f"core {core_id}" for core_id, core in config.cnn_layers.items() if core.monitor_enable]
-    silenced += ["the sensor"] if config.dvs_layer.monitor_enable else []
+    silenced += [SENSOR] if config.dvs_layer.monitor_enable else []
     if silenced:
         yield Finding(f"its monitor silences those of {', '.join(silenced)}", len(silenced), 0, "monitors", at=READOUT)

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from hwconfig.rules.catalogue import Case, Finding, Findings, case_rule
 from hwconfig.rules.limits import too_many
-from hwconfig.rules.network import SENSOR
+from hwconfig.subjects import FILTER, SENSOR
 
-FILTER = "the event filter"
 PREPROCESSING = "Speck Dev Kit datasheet, 3.2.3"
 
 
