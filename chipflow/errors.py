@@ -5,7 +5,8 @@ hwconfig.errors.DeploymentError (ValueError)
     ├── EventError                    events refused: fields, order, outside the map (`.index`), unreadable file
     ├── EmulatorError                 the emulator cannot do what it was asked
     │   ├── UnsupportedConfigError    a configuration that uses what the emulator does not model yet
-    │   └── StrictModeError           a number left its range during a strict run (`.layer`, `.neuron`, `.time`)
+    │   ├── StrictModeError           a number left its range during a strict run (`.layer`, `.neuron`, `.time`)
+    │   └── OverloadError             a core was asked for more than its rating, and that was to be an error (`.layer`, `.load`)
     ├── CompileError                  a model cannot become a configuration
     │   ├── UnsupportedModelError     a layer that has no counterpart on a core
     │   ├── QuantizationError         a layer that cannot be expressed in the chip's integers
@@ -53,14 +54,37 @@ class StrictModeError(EmulatorError):
         what: which limit was passed.
     """
 
+    CLIPPED = "the membrane potential was clipped at {}; scale weights and thresholds down"
+    NO_CLASS = (
+        "the spike reached the readout block, where no class counts its feature; "
+        "give the last layer a feature for every class's address"
+    )
+
     def __init__(self, layer: int, neuron: tuple[int, int, int], time: int, what: str) -> None:
         super().__init__(layer, neuron, time, what)  # the plain arguments, so that the error can be pickled
         self.layer, self.neuron, self.time, self.what = layer, neuron, time, what
 
     def __str__(self) -> str:
+        place = f"core {self.layer}, neuron (feature, y, x) = {self.neuron}, t = {self.time} us"
+        return f"{place}: {self.what}, or use strict=False, which only counts it"
+
+
+class OverloadError(EmulatorError):
+    """A core was asked for more operations per second than its rating.
+
+    Attributes:
+        layer: id of the core.
+        load: the estimate, a `chipflow.events.CoreLoad`.
+    """
+
+    def __init__(self, layer: int, load: object) -> None:
+        super().__init__(layer, load)
+        self.layer, self.load = layer, load
+
+    def __str__(self) -> str:
         return (
-            f"core {self.layer}, neuron (feature, y, x) = {self.neuron}, t = {self.time} us: {self.what}; "
-            "scale weights and thresholds down, or use strict=False, which only counts it"
+            f"core {self.layer} is overloaded: {self.load}; give it less to do, another core or more time, correct the rating in the "
+            'chip\'s description, or use on_overload="warn"'
         )
 
 

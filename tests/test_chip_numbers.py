@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = {str(path.relative_to(ROOT)): path for name in ("hwconfig", "chipflow") for path in sorted((ROOT / name).rglob("*.py"))}
 WIDTHS = {16, 32, 127, 255, 32767, 65535}
 NETWORKS = {"chipflow/demo.py"}  # features of a network are written out where it is defined
-OWN_SIZES = {"BLOCK", "CHUNK", "MIN_BUFFER"}  # of working memory, in constants of these names
+OWN_SIZES = {"BLOCK", "CHUNK", "BUDGET", "BATCH", "MOST_JOBS", "ROOM"}  # of working memory, in constants that end in these words
 
 OPERATORS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Pow: pow, ast.LShift: lshift}
 
@@ -59,11 +59,13 @@ def value(node: ast.AST) -> float | None:
 
 
 def is_exempt(node: ast.AST) -> bool:
-    """Negative numbers, slices of text, the sizes of working memory and of machine words are no limits of a chip."""
+    """Negative numbers, slices of text, numbered columns, the sizes of working memory and of machine words are no limits of a chip."""
     if isinstance(node, ast.Call):
         return ast.unparse(node.func).endswith("IntType")
     if isinstance(node, ast.Assign):
-        return any(isinstance(target, ast.Name) and target.id in OWN_SIZES for target in node.targets)
+        names = [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+        numbered = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "range"  # columns: A, B, C = range(3)
+        return numbered or all(name.endswith(tuple(OWN_SIZES)) for name in names)
     return isinstance(node, ast.Slice) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub))
 
 

@@ -1,6 +1,7 @@
 """The emulator: what a chip would do with a configuration and a stream of events, bit for bit (the chip model)."""
 
 from chipflow.emulator.emulator import Emulator
+from chipflow.emulator.options import Options
 from chipflow.emulator.reference import ReferenceEmulator
 
-__all__ = ["Emulator", "ReferenceEmulator"]
+__all__ = ["Emulator", "Options", "ReferenceEmulator"]

@@ -1,47 +1,57 @@
-"""The fast emulator: whole streams, core by core, for every network of cores without a loop."""
+"""The fast emulator: the chip model for every network of cores without a loop, in compiled kernels."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator import paths, records, streams
-from chipflow.emulator.core import Core, CoreMemory
-from chipflow.emulator.inputs import Block, InputRules, blocks, checked_duration, checked_options, checked_period
+from chipflow.emulator import readout, records, reports
+from chipflow.emulator.inputs import InputRules, checked_duration
+from chipflow.emulator.layout import decimation, network_layout
+from chipflow.emulator.machine import Image, Inputs, Machine, StoppedError
 from chipflow.emulator.network import Network, build_network
-from chipflow.emulator.outcome import Outcome, checked_states
-from chipflow.emulator.paths import NO_WAYS, Stream, Ways, cores_with_ways
-from chipflow.emulator.records import Items
-from chipflow.errors import EmulatorError
-from chipflow.events.array import EVENT_DTYPE, EventArray, OnOutside
-from chipflow.events.result import CoreCounters, RunResult
+from chipflow.emulator.options import (
+    LOAD_WINDOW_US,
+    DecimatorPass,
+    Neuron,
+    OnOverload,
+    Options,
+    Order,
+    ZeroWeights,
+    check_neurons,
+)
+from chipflow.emulator.outcome import Finished, checked_states, result, silences
+from chipflow.emulator.sensor import process
+from chipflow.errors import EmulatorError, StrictModeError
+from chipflow.events.array import EVENT_DTYPE, EventArray, OnOutside, make_events
+from chipflow.events.readings import ReadoutOutput, SensorCounters, SensorOutput
+from chipflow.events.result import RunResult
 from hwconfig.config import ChipConfig
 
-BLOCK = 1 << 16
-Mask = npt.NDArray[np.bool_]
+BLOCK = 1 << 16  # input events that the kernels get at a time
+Shape = tuple[int, int, int]
 
 
 @dataclass
 class _Run:
-    """A run under way: its clock, and what it has counted and reported so far."""
+    """A run under way: what it was fed and has reported so far. Arrays in the lists are never changed."""
 
-    outcome: Outcome
-    start: dict[int, npt.NDArray[np.int64]]
+    sent: int = 0
     last_t: int = 0
-    ticks: int = 0
-    index: int = 0
-    fed: bool = False
-    spikes: dict[int, list[Items]] = field(default_factory=dict[int, list[Items]])
+    kept: dict[str, list[npt.NDArray[Any]]] = field(default_factory=reports.nothing_kept)
+    sensor: SensorCounters = field(default_factory=SensorCounters)
+    sensed: list[EventArray] = field(default_factory=list[EventArray])
+    raw: list[EventArray] = field(default_factory=list[EventArray])
 
     def copied(self) -> _Run:
-        """Independent of later feeding; arrays, which are never changed, are shared."""
-        spikes = {core: list(parts) for core, parts in self.spikes.items()}
-        return _Run(copy.deepcopy(self.outcome), self.start, self.last_t, self.ticks, self.index, self.fed, spikes)
+        """Independent of later feeding."""
+        kept = {name: list(parts) for name, parts in self.kept.items()}
+        return replace(self, kept=kept, sensed=list(self.sensed), raw=list(self.raw))
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,8 @@ class Snapshot:
     """All that an emulator remembers; made by `Emulator.snapshot`."""
 
     config: ChipConfig
-    cores: dict[int, CoreMemory]
+    image: Image
+    periods: npt.NDArray[np.int64]
     run: _Run | None
 
 
@@ -58,16 +69,14 @@ class Emulator:
 
     Args:
         config: the configuration; refused if it breaks a design rule.
-        entries: cores that events without a layer enter, in order; None: the only core without a source.
-        slow_clock_period_us: period of the clock whose ticks add the biases; None: no clock.
-        strict: raise StrictModeError when a state is clipped at the end of its int16 range, instead of only counting it.
-        on_outside: what to do with input events outside the input map of the core they enter: "error" refuses them before
-            the run, "drop" drops and counts them.
-        order: "depth_first", the chip's.
+        entries: cores that events without a layer enter, in order; None: the sensor if it has a destination, or else the only core
+            without a source.
+        slow_clock_period_us, strict, on_outside, order, zero_weights, decimator_passes, on_overload, load_window_us, trace: see
+            `chipflow.emulator.Options`.
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
-        UnsupportedConfigError: it uses the sensor, the event filter, the readout block or kill bits, which are not modelled yet.
+        UnsupportedConfigError: it uses the event filter, or a readout that does not go by the feature alone.
         EmulatorError: entries or options that make no sense.
     """
 
@@ -79,19 +88,58 @@ class Emulator:
         slow_clock_period_us: int | None = None,
         strict: bool = True,
         on_outside: OnOutside = "error",
-        order: str = "depth_first",
+        order: Order = "depth_first",
+        zero_weights: ZeroWeights = "no_synapse",
+        decimator_passes: DecimatorPass = "last",
+        on_overload: OnOverload = "warn",
+        load_window_us: int = LOAD_WINDOW_US,
+        trace: Mapping[int, Sequence[Neuron]] | None = None,
     ) -> None:
-        checked_options(on_outside, order)
         self.config = config
+        self.options = Options(
+            order,
+            zero_weights,
+            decimator_passes,
+            slow_clock_period_us,
+            strict,
+            on_outside,
+            on_overload,
+            load_window_us,
+            trace or {},
+        )
         self._network: Network = build_network(config, entries)
-        self._with_ways = cores_with_ways(self._network)
-        self._rules = InputRules(config, self._network, checked_period(config, slow_clock_period_us), on_outside)
-        self._cores = {core: Core(config, core, strict=strict) for core in self._network.order}
+        self.options.checked(config)
+        self._rules = InputRules(config, self._network, slow_clock_period_us, on_outside)
+        self._ranks = {core: rank for rank, core in enumerate(self._network.order)}
+        self._layout = network_layout(
+            config,
+            self._network,
+            zero_is_synapse=zero_weights == "synapse",
+            silent=silences(config),
+            probes={core: sorted(self._number(core, neuron) for neuron in some) for core, some in self.options.probes.items()},
+        )
+        self._machine = self._made()
+        self._periods = self._no_periods()
         self._run: _Run | None = None
+
+    def _made(self) -> Machine:
+        config, options = self.config, self.options
+        parts = [config.core(core) for core in self._network.order]
+        ticks_matter = config.readout.enable or any(part.leak_enable for part in parts)
+        return Machine(
+            self._layout,
+            [np.asarray(part.neurons_initial_value, np.int16) for part in parts],
+            [decimation(config, part) - 1 if options.decimator_passes == "first" else 0 for part in parts],
+            period=int(options.slow_clock_period_us or 0) if ticks_matter else 0,
+            window=int(options.load_window_us),
+            strict=bool(options.strict),
+            breadth_first=options.order == "breadth_first",
+            most_count=config.chip.readout.most_count if config.readout.enable else 0,
+        )
 
     @property
     def entries(self) -> tuple[int, ...]:
-        """Cores that events without a layer enter, in order."""
+        """Cores that events without a layer enter, in order; empty where they enter the sensor."""
         return self._network.entries
 
     def run(self, events: Any, *, duration: int | None = None) -> RunResult:
@@ -103,19 +151,15 @@ class Emulator:
 
         Raises:
             EventError: events that are refused, before anything has changed.
-            StrictModeError: states are as before the run.
+            StrictModeError, OverloadError: states are as before the run. So are they after Ctrl-C.
         """
         if self._run is not None:
             raise EmulatorError("a fed run is under way: call finish() or reset() before run()")
         duration = checked_duration(duration, 0)
         array = self._rules.check(events, duration=duration)
-        before = self.snapshot()
-        try:
+        with self._unharmed():
             self._feed(array)
             return self._finish(duration)
-        except BaseException:
-            self.restore(before)
-            raise
 
     def feed(self, events: Any) -> None:
         """The next chunk of a run; the first chunk starts it at time 0. `finish` gives its result.
@@ -124,47 +168,63 @@ class Emulator:
             EventError: events that are refused; StrictModeError. Both leave everything as before this chunk.
         """
         run = self._run
-        array = self._rules.check(events, after=run.last_t if run else 0, first=run is None or not run.fed)
-        before = self.snapshot()
-        try:
+        array = self._rules.check(events, after=run.last_t if run else 0, first=run is None or not run.sent)
+        with self._unharmed():
             self._feed(array)
-        except BaseException:
-            self.restore(before)
-            raise
 
     def finish(self, duration: int | None = None) -> RunResult:
         """End the fed run, with clock ticks up to `duration` (microseconds from 0), and report it as `run` does."""
         checked = checked_duration(duration, self._run.last_t if self._run else 0)
+        with self._unharmed():
+            return self._finish(checked)
+
+    @contextmanager
+    def _unharmed(self) -> Generator[None]:
+        """Whatever fails leaves all as it was."""
         before = self.snapshot()
         try:
-            return self._finish(checked)
+            yield
         except BaseException:
             self.restore(before)
             raise
 
-    def state(self, core: int) -> npt.NDArray[np.int16]:
-        """A copy of a core's membrane potentials, int16 [feature, y, x]."""
-        return self._core(core).read()
-
-    def set_state(self, core: int, array: npt.ArrayLike) -> None:
-        """Write a core's membrane potentials, integers [feature, y, x] in the int16 range.
+    def state(self, core: int, neuron: Neuron | None = None) -> Any:
+        """Membrane potentials: a copy of a core's, int16 [feature, y, x], or that of one neuron (feature, y, x), as int.
 
         Raises:
-            EmulatorError: unknown core, wrong shape or dtype, values out of range.
+            EmulatorError: unknown core or neuron.
         """
-        target = self._core(core)
-        target.write(checked_states(array, target.shape, core))
+        states = self._machine.read(self._rank(core))
+        if neuron is None:
+            return states
+        check_neurons([neuron], states.shape, core)
+        return int(states[tuple(neuron)])
+
+    def set_state(self, core: int, array: npt.ArrayLike, neuron: Neuron | None = None) -> None:
+        """Write membrane potentials: a core's, integers [feature, y, x], or one neuron's, an integer; in the int16 range.
+
+        Raises:
+            EmulatorError: unknown core or neuron, wrong shape or dtype, values out of range.
+        """
+        rank = self._rank(core)
+        shape: Shape = self.config.core(core).dimensions.output_shape
+        if neuron is None:
+            self._machine.write(rank, checked_states(array, shape, core))
+            return
+        check_neurons([neuron], shape, core)
+        states = self._machine.read(rank)
+        states[tuple(neuron)] = checked_states(array, (), core)
+        self._machine.write(rank, states)
 
     def reset(self) -> None:
-        """Initial states, decimators at zero; a run under way is forgotten."""
+        """Initial states; decimators, readout counts and averages at zero; a run under way is forgotten."""
         self._run = None
-        for core in self._cores.values():
-            core.reset()
+        self._machine.reset()
+        self._periods = self._no_periods()
 
     def snapshot(self) -> Snapshot:
         """A copy of all that the emulator remembers, a run under way included."""
-        run = self._run.copied() if self._run else None
-        return Snapshot(self.config, {core: machine.save() for core, machine in self._cores.items()}, run)
+        return Snapshot(self.config, self._machine.save(), self._periods, self._run.copied() if self._run else None)
 
     def restore(self, s: Snapshot) -> None:
         """Back to a snapshot of an emulator of the same configuration.
@@ -175,106 +235,134 @@ class Emulator:
         if s.config is not self.config and s.config != self.config:
             raise EmulatorError("the snapshot was taken with another configuration")
         self._run = s.run.copied() if s.run else None
-        for core, memory in s.cores.items():
-            self._cores[core].restore(memory)
+        self._machine.restore(s.image)
+        self._periods = s.periods
 
-    def _core(self, core: int) -> Core:
-        if core not in self._cores:
+    def _rank(self, core: int) -> int:
+        if core not in self._ranks:
             raise EmulatorError(f"core {core} is not configured; configured are {list(self.config.active_cores)}")
-        return self._cores[core]
+        return self._ranks[core]
+
+    def _number(self, core: int, neuron: Neuron) -> int:
+        """The kernels' number of a neuron."""
+        features, _, width = self.config.core(core).dimensions.output_shape
+        f, y, x = neuron
+        return (y * width + x) * features + f
+
+    def _no_periods(self) -> npt.NDArray[np.int64]:
+        return np.zeros((readout.window(self.config.readout) - 1, records.N_CLASSES), np.int64)
 
     def _begin(self) -> _Run:
         if self._run is None:
-            monitored = [core for core in self._network.order if self.config.core(core).monitor_enable]
-            start = {core: machine.totals.copy() for core, machine in self._cores.items()}
-            self._run = _Run(Outcome(self.config, self._network), start, spikes={core: [] for core in monitored})
+            self._machine.begin()
+            self._run = _Run()
         return self._run
 
     def _feed(self, events: EventArray) -> None:
         run = self._begin()
-        if not events.size:
-            return
-        run.fed = True
-        run.outcome.sent += len(events)
-        run.last_t = int(events["t"][-1])
-        self._advance(run, events, run.last_t)
+        for at in range(0, len(events), BLOCK):
+            block = events[at : at + BLOCK]
+            run.last_t = int(block["t"][-1])
+            run.sent += len(block)
+            self._advance(self._inputs(run, block), run.last_t)
+
+    def _advance(self, inputs: Inputs, end: int) -> None:
+        try:
+            self._machine.advance(inputs, end, self._begin().kept)
+        except StoppedError as stopped:
+            raise self._strict_error(stopped) from None
+
+    def _strict_error(self, stopped: StoppedError) -> StrictModeError:
+        rank, number, time = stopped.spot
+        core = self._network.order[rank]
+        features, _, width = self.config.core(core).dimensions.output_shape
+        pixel, f = divmod(number, features)
+        neuron = f, *divmod(pixel, width)
+        if stopped.status == records.NO_CLASS:
+            return StrictModeError(core, neuron, time, StrictModeError.NO_CLASS)
+        limit = records.STATE_MIN if stopped.status == records.LOW_CLIPPED else records.STATE_MAX
+        return StrictModeError(core, neuron, time, StrictModeError.CLIPPED.format(limit))
+
+    def _inputs(self, run: _Run, events: EventArray) -> Inputs:
+        """Events as the kernels take them: sensor events pre-processed, each with its port."""
+        port = self._ports(events)
+        f, y, x = (np.ascontiguousarray(events[name], np.int16) for name in "pyx")
+        t = np.ascontiguousarray(events["t"], np.int64)
+        sensed = port == self._layout.sensor_port
+        if not sensed.any():
+            return Inputs(f, y, x, t, port)
+        processed = process(self.config.dvs_layer, self.config.chip, events[sensed])
+        self._note_sensor(run, events[sensed], processed.f, processed.y, processed.x, processed.kept, processed.counters)
+        kept = np.ones(len(events), np.bool_)
+        kept[sensed] = processed.kept
+        f, y, x, t, port = (column[kept] for column in (f, y, x, t, port))
+        f[sensed[kept]], y[sensed[kept]], x[sensed[kept]] = processed.f, processed.y, processed.x
+        return Inputs(f, y, x, t, port)
+
+    def _ports(self, events: EventArray) -> npt.NDArray[np.int16]:
+        _, layers = self._rules.targets(events)
+        if layers is None:
+            port = self._layout.entry_port if self._network.entries else self._layout.sensor_port
+            return np.full(len(events), port, np.int16)
+        by_layer = np.zeros(1 + max(*self._ranks, self.config.chip.layers.sensor, np.iinfo(layers.dtype).max), np.int16)
+        by_layer[list(self._ranks)] = list(self._ranks.values())
+        by_layer[self.config.chip.layers.sensor] = self._layout.sensor_port
+        return by_layer[layers]
+
+    def _note_sensor(
+        self, run: _Run, events: EventArray, f: Any, y: Any, x: Any, kept: npt.NDArray[np.bool_], counted: SensorCounters
+    ) -> None:
+        part = self.config.dvs_layer
+        totals = {name: getattr(run.sensor, name) + value for name, value in vars(counted).items()}
+        run.sensor = SensorCounters(**totals)
+        if part.monitor_enable and not silences(self.config):
+            run.sensed.append(make_events(x, y, events["t"][kept], f, np.uint8(self.config.chip.layers.sensor)))
+        if part.raw_monitor_enable and not silences(self.config):
+            run.raw.append(make_events(*(events[name] for name in ("x", "y", "t", "p"))))
 
     def _finish(self, duration: int | None) -> RunResult:
         run = self._begin()
         if duration is not None:
-            self._advance(run, np.empty(0, EVENT_DTYPE), duration)
-        counted = {core: machine.totals - run.start[core] for core, machine in self._cores.items()}
-        counters = {core: _counters(totals, run.outcome.arrivals[core]) for core, totals in counted.items()}
-        handled = {core: int(totals[records.HANDLED]) for core, totals in counted.items()}
-        states = {core: machine.read() for core, machine in self._cores.items()}
-        result = run.outcome.result(streams.reported(run.spikes), counters, handled, states, duration)
+            self._advance(self._inputs(run, np.empty(0, EVENT_DTYPE)), duration)
+        found = result(self.config, self._network, self.options, self._finished(run, duration))
         self._run = None
-        return result
+        return found
 
-    def _advance(self, run: _Run, events: EventArray, end: int) -> None:
-        """Handle events and the ticks up to `end`."""
-        period = self._rules.period
-        for block in blocks(events["t"], period, run.ticks, run.index, end, BLOCK):
-            self._advance_block(run, events[block.lo : block.hi], block)
-            run.ticks += len(block.tick_times)
-            run.index += block.hi - block.lo + len(block.tick_times)
+    def _finished(self, run: _Run, duration: int | None) -> Finished:
+        order, totals = self._network.order, self._machine.totals
+        worst, window = self._machine.worst_windows()
+        return Finished(
+            events=reports.spikes(run.kept, self._layout.constants["cores"], order, _concatenated(run.sensed, with_layer=True)),
+            counters={core: reports.counters(totals[rank]) for core, rank in self._ranks.items()},
+            handled={core: int(totals[rank, records.HANDLED]) for core, rank in self._ranks.items()},
+            states={core: self._machine.read(rank) for core, rank in self._ranks.items()},
+            worst={core: (int(worst[rank]), int(window[rank])) for core, rank in self._ranks.items()},
+            traces=reports.traces(run.kept, self._layout.constants, order),
+            sensor=SensorOutput(run.sensor, _concatenated(run.raw)) if self._has_sensor(run) else None,
+            readout=self._read_out(run) if self.config.readout.enable else None,
+            sent=run.sent,
+            last_t=run.last_t,
+            duration=duration,
+            to_readout=int(self._machine.readout[records.READOUT_IN]),
+        )
 
-    def _advance_block(self, run: _Run, events: EventArray, block: Block) -> None:
-        """Core by core, in the order in which they act at a tick: all sources of a core come before it."""
-        inbox: dict[int, list[Stream]] = {core: [] for core in self._cores}
-        addressed = dict(self._rules.addressed(events)) if events.size else {}
-        for number, core in self._cores.items():
-            begun = self._begun(run, events, block, number, addressed.get(number))
-            if number in self._with_ways:
-                stream = paths.merged([*inbox.pop(number), *(paths.begun(items, place) for items, place in begun)])
-            else:
-                pieces = [*(arrived.items for arrived in inbox.pop(number)), *(items for items, _ in begun)]
-                stream = Stream(streams.merge(pieces), NO_WAYS)
-            self._send(run, number, core.process(stream.items), stream.ways, inbox)
+    def _has_sensor(self, run: _Run) -> bool:
+        return bool(self._network.sensor) or run.sensor.events_in > 0
 
-    def _begun(self, run: _Run, events: EventArray, block: Block, number: int, mine: Mask | None) -> list[tuple[Items, int]]:
-        """What starts at this core: events addressed to it, and clock ticks with the core's place in the order (0 for events)."""
-        core, ranks = self._cores[number], max(len(self._network.entries), 1)
-        pieces: list[tuple[Items, int]] = []
-        if mine is not None:
-            rank = self._network.entries.index(number) if number in self._network.entries else 0
-            keys = block.event_index[mine] * ranks + rank
-            pieces.append((streams.addressed_items(events[mine], keys, core.input_shape, run.outcome.arrivals[number]), 0))
-        if core.config.leak_enable and len(block.tick_times):
-            ticks = streams.tick_items(block.tick_times, block.tick_index * ranks)
-            pieces.append((ticks, self._network.order.index(number)))
-        return pieces
-
-    def _send(self, run: _Run, core: int, spikes: Items, ways: Ways, inbox: dict[int, list[Stream]]) -> None:
-        """Report a core's spikes, and deliver them; `ways` are those of the items that caused them."""
-        if core in run.spikes and spikes.f.size:
-            run.spikes[core].append(spikes)
-        routes = self._network.routes[core]
-        ordered = core in self._with_ways
-        if ordered:
-            ways = paths.ways_of(spikes, ways)
-            spikes = spikes._replace(key=np.arange(spikes.key.size))
-        for i, route in enumerate(routes):
-            if route.target not in self._cores:
-                run.outcome.dropped_at_readout += spikes.f.size
-                continue
-            shape, arrivals = self._cores[route.target].input_shape, run.outcome.arrivals[route.target]
-            arrived = Stream(streams.deliver(spikes, route, shape, arrivals), NO_WAYS)
-            if ordered:
-                arrived = paths.arrived_by(arrived.items, ways, i, len(routes))
-            inbox[route.target].append(arrived)
+    def _read_out(self, run: _Run) -> ReadoutOutput:
+        part, periods = self.config.readout, reports.joined(run.kept, "periods")
+        times = np.arange(1, len(periods) + 1) * (self.options.slow_clock_period_us or 0)
+        average = readout.averages(part, self._periods, periods)
+        self._periods = np.concatenate([self._periods, periods])[len(periods) :]
+        counted = self._machine.readout
+        return ReadoutOutput(
+            values=readout.values(part, times, average)[: None if part.monitor_enable else 0],
+            pins=readout.pins(part, times, average)[: None if part.readout_pin_monitor_enable else 0],
+            events_in=int(counted[records.READOUT_IN]),
+            without_class=int(counted[records.READOUT_WITHOUT_CLASS]),
+        )
 
 
-def _counters(totals: npt.NDArray[np.int64], arrivals: streams.Arrivals) -> CoreCounters:
-    return CoreCounters(
-        events_in=arrivals.events_in,
-        dropped_outside=arrivals.outside,
-        dropped_remainder=arrivals.remainder,
-        synops=int(totals[records.SYNOPS]),
-        updates=int(totals[records.UPDATES]),
-        leak_updates=int(totals[records.LEAK_UPDATES]),
-        spikes=int(totals[records.SPIKES]),
-        spikes_out=int(totals[records.SPIKES_OUT]),
-        lower_clamped=int(totals[records.LOWER]),
-        upper_clamped=int(totals[records.UPPER]),
-    )
+def _concatenated(pieces: list[EventArray], *, with_layer: bool = False) -> EventArray:
+    empty = make_events([], [], [], [], [] if with_layer else None)
+    return np.concatenate([empty, *pieces])

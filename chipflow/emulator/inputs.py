@@ -1,8 +1,7 @@
-"""What goes into a run: validated events, clock ticks, and the common order of both."""
+"""What goes into a run: events validated, and told by which port they enter the network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,54 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator.network import Network
-from chipflow.errors import EmulatorError, EventError, UnsupportedConfigError
+from chipflow.emulator.sensor import sensor_map
+from chipflow.errors import EmulatorError, EventError
 from chipflow.events.array import EventArray, OnOutside, as_events, describe, outside
 from hwconfig.config import ChipConfig
 
 MOST_TICKS_BEFORE_FIRST_EVENT = 1_000_000
 
 
-def checked_options(on_outside: str, order: str) -> None:
-    """Raises EmulatorError for option values that do not exist, UnsupportedConfigError for an order that is not modelled."""
-    if on_outside not in ("error", "drop"):
-        raise EmulatorError(f'on_outside must be "error" or "drop", found {on_outside!r}')
-    if order == "breadth_first":
-        raise UnsupportedConfigError('order="breadth_first" is not modelled yet: use "depth_first", the chip\'s order')
-    if order != "depth_first":
-        raise EmulatorError(f'order must be "depth_first", found {order!r}')
-
-
-def checked_period(config: ChipConfig, period: int | None) -> int | None:
-    """The slow clock's period in microseconds, or None for no clock.
-
-    Raises:
-        EmulatorError: not a whole number from 1, or a core needs the clock and there is none.
-    """
-    if period is not None:
-        if isinstance(period, bool) or int(period) != period or period < 1:
-            raise EmulatorError(f"slow_clock_period_us must be a whole number of microseconds from 1, found {period!r}")
-        return int(period)
-    internal = [core for core in config.active_cores if config.core(core).leak_internal_slow_clk_enable]
-    leaking = [core for core in config.active_cores if config.core(core).leak_enable]
-    if internal:
-        raise EmulatorError(
-            f"cores {internal} use the internal slow clock, whose rate depends on sensor traffic: give slow_clock_period_us in its "
-            "place, or disable leak_internal_slow_clk_enable"
-        )
-    if leaking:
-        raise EmulatorError(f"cores {leaking} have leak_enable, but no clock: give slow_clock_period_us, or disable leak_enable")
-    return None
-
-
 def checked_duration(duration: int | None, last_t: int) -> int | None:
     """The duration as int.
 
     Raises:
-        EmulatorError: not a whole, non-negative number of microseconds, or before the last event.
+        EmulatorError: not a whole, non-negative number of microseconds that a time can have, or before the last event.
     """
     if duration is None:
         return None
-    if isinstance(duration, bool) or int(duration) != duration or duration < 0:
+    if isinstance(duration, bool) or int(duration) != duration or not 0 <= duration <= np.iinfo(np.int64).max:
         raise EmulatorError(f"duration must be a whole number of microseconds from 0, found {duration!r}")
     if last_t > duration:
         raise EmulatorError(
@@ -68,7 +36,7 @@ def checked_duration(duration: int | None, last_t: int) -> int | None:
 
 @dataclass(frozen=True)
 class InputRules:
-    """What events must satisfy before a run starts."""
+    """What events must satisfy before a run starts, and where they go."""
 
     config: ChipConfig
     network: Network
@@ -90,36 +58,54 @@ class InputRules:
         if not array.size:
             return array
         self._check_times(array, duration, after, first)
-        for core, mine in self.addressed(array):
-            wrong = outside(array, self.config.core(core).dimensions.input_shape) & mine
+        for name, shape, mine in self._maps(array):
+            wrong = outside(array, shape) if mine is None else outside(array, shape) & mine
             if self.on_outside == "error" and wrong.any():
                 index = int(np.argmax(wrong))
-                shape = self.config.core(core).dimensions.input_shape
                 raise EventError(
-                    f"{describe(array, index)} lies outside the input map of core {core}, (p, y, x) < {shape}: "
+                    f"{describe(array, index)} lies outside the input map of {name}, (p, y, x) < {shape}: "
                     'crop the events, or use on_outside="drop"',
                     index,
                 )
         return array
 
-    def addressed(self, events: EventArray) -> list[tuple[int, npt.NDArray[np.bool_]]]:
-        """Cores that the events are addressed to, in order, each with a mask of its events."""
-        if "layer" not in (events.dtype.names or ()):
-            if not self.network.entries and events.size:
-                raise EmulatorError(
-                    "events without a layer need entries, and several cores (or none) have no source: "
-                    f"give entries=[...] out of {list(self.network.order)}, or a field layer"
-                )
-            return [(core, np.ones(len(events), np.bool_)) for core in self.network.entries]
-        unknown = ~np.isin(events["layer"], self.network.order)
+    def targets(self, events: EventArray) -> tuple[tuple[int, ...], npt.NDArray[np.uint8] | None]:
+        """Where the events go: cores (or the sensor's id) that all of them enter; or the field that says it of each.
+
+        Raises:
+            EmulatorError: no core for events without a layer.
+        """
+        if "layer" in (events.dtype.names or ()):
+            return (), events["layer"]
+        if self.network.entries:
+            return self.network.entries, None
+        if self.network.sensor:
+            return (self.config.chip.layers.sensor,), None
+        raise EmulatorError(
+            "events without a layer need entries, and several cores (or none) have no source: "
+            f"give entries=[...] out of {list(self.network.order)}, or a field layer"
+        )
+
+    def _maps(self, events: EventArray) -> list[tuple[str, tuple[int, int, int], npt.NDArray[np.bool_] | None]]:
+        """What the events enter: its name, its map, and which of the events, None for all."""
+        cores, layers = self.targets(events)
+        if layers is None:
+            return [(*self._map(core), None) for core in cores]
+        known = (*self.network.order, self.config.chip.layers.sensor)
+        unknown = ~np.isin(layers, known)
         if unknown.any():
             index = int(np.argmax(unknown))
             raise EventError(
-                f"{describe(events, index)} is addressed to layer {events['layer'][index]}; "
-                f"configured cores are {sorted(self.network.order)}",
+                f"{describe(events, index)} is addressed to layer {layers[index]}; configured cores are "
+                f"{sorted(self.network.order)}, the sensor is {known[-1]}",
                 index,
             )
-        return [(core, events["layer"] == core) for core in self.network.order if bool(np.any(events["layer"] == core))]
+        return [(*self._map(layer), layers == layer) for layer in known]
+
+    def _map(self, layer: int) -> tuple[str, tuple[int, int, int]]:
+        if layer == self.config.chip.layers.sensor:
+            return "the sensor", sensor_map(self.config.chip)
+        return f"core {layer}", self.config.core(layer).dimensions.input_shape
 
     def _check_times(self, events: EventArray, duration: int | None, after: int, first: bool) -> None:
         t = events["t"]
@@ -136,41 +122,3 @@ class InputRules:
                 "an epoch time stamp? Shift the recording with chipflow.events.rebase_time(events)",
                 0,
             )
-
-
-@dataclass(frozen=True)
-class Block:
-    """Events lo..hi of a chunk and ticks first..last (inclusive, counted from 1), with their place in the order of all inputs."""
-
-    lo: int
-    hi: int
-    event_index: npt.NDArray[np.int64]
-    tick_times: npt.NDArray[np.int64]
-    tick_index: npt.NDArray[np.int64]
-
-
-def blocks(t: npt.NDArray[np.int64], period: int | None, ticks: int, index: int, end: int, size: int) -> Iterator[Block]:
-    """Cut events and the ticks around them into blocks of at most `size` events and `size` ticks.
-
-    Args:
-        t: times of the events.
-        period: of the clock; None: no ticks.
-        ticks: how many ticks went before.
-        index: how many inputs (events and ticks) went before.
-        end: ticks up to this time belong to these blocks.
-    """
-    lo, total = 0, 0 if period is None else max(end // period, ticks)
-    while lo < len(t) or ticks < total:
-        hi = min(lo + size, len(t))
-        upto = total if hi == len(t) or period is None else max(int(t[hi - 1]) // period, ticks)
-        if period is not None and upto > ticks + size:
-            upto = ticks + size
-            hi = lo + int(np.searchsorted(t[lo:hi], (upto + 1) * period, side="left"))
-        times = np.arange(ticks + 1, upto + 1, dtype=np.int64) * (period or 1)
-        mine = t[lo:hi]
-        # A tick comes before the events of its own time.
-        event_index = index + np.arange(len(mine)) + np.searchsorted(times, mine, side="right")
-        tick_index = index + np.arange(len(times)) + np.searchsorted(mine, times, side="left")
-        yield Block(lo, hi, event_index, times, tick_index)
-        index += len(mine) + len(times)
-        lo, ticks = hi, upto

@@ -1,77 +1,131 @@
-"""A core's configuration and states in the kernels' layout."""
+"""A configuration in the kernels' layout: the arrays of `records.CONSTANTS`, and the states."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.emulator.records import LANES, STATE_MIN, Geometry, Tables
+from chipflow.emulator import records as r
+from chipflow.emulator.network import Network, Route
 from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig, Dimensions
 
-Number = TypeVar("Number", np.int8, np.int16)
+Array = npt.NDArray[Any]
+Shape = tuple[int, int, int]
+LIST_ROOM = 2048  # a core goes on while its list is no longer: enough to be worth the start, few enough for the cache
+SPARE_ELEMENTS = 2  # the kernels write two elements before they know whether there are as many
+NO_AMOUNT = -32768  # marks killed weights where a weight of 0 is a synapse
 
 
-def geometry(config: ChipConfig, core: int, *, strict: bool) -> Geometry:
-    """The kernels' numbers of one core."""
-    part = config.core(core)
-    size = part.dimensions
-    features, height, width = size.output_shape
-    return Geometry(
-        features=features,
-        height=height,
-        width=width,
-        kernel=size.kernel_size,
-        stride_y=size.stride[0],
-        row_taps=_taps(size) * size.stride[1],
-        low=max(part.threshold_low, STATE_MIN),
-        high=part.threshold_high,
-        to_zero=int(part.return_to_zero),
-        decimate=decimation(config, core),
-        strict=int(strict),
-        leaking=int(np.count_nonzero(part.biases)),
-    )
+@dataclass(frozen=True)
+class Axis:
+    """What an event at each coordinate of an input map's axis touches, in the kernels' layout.
+
+    Attributes:
+        count: output rows (or columns).
+        first: the first of them.
+        tap: the first one's place in a kernel row (or column), as laid out.
+        number: class of the coordinate; those of one class differ in `first` only.
+        members: for each class, which taps it meets, bool [class][tap].
+    """
+
+    count: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    tap: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
+    members: npt.NDArray[np.int64]
 
 
-def decimation(config: ChipConfig, core: int) -> int:
-    """One of how many spikes passes the core's decimator; 1 if it is off."""
-    part = config.core(core)
-    return config.chip.limits.decimator_ratios[part.output_decimator_interval] if part.output_decimator_enable else 1
+@dataclass(frozen=True)
+class CoreLayout:
+    """One core in the kernels' layout.
+
+    Attributes:
+        shape: (features, y, x) of its map.
+        weights: int16 [c][ky][tap][f].
+        biases: int16 [y][x][f]; nothing if the core does not leak.
+        alive: int16 [y][x][f]: -1, or 0 for a killed neuron.
+        counts: int32 [c][class of y][class of x]: synapses that an event meets.
+        rows, columns: by input coordinate.
+        bounded: whether no state can leave the range from the lower bound to below the threshold once all are in it.
+    """
+
+    shape: Shape
+    weights: npt.NDArray[np.int16]
+    biases: npt.NDArray[np.int16]
+    alive: npt.NDArray[np.int16]
+    counts: npt.NDArray[np.int32]
+    rows: Axis
+    columns: Axis
+    bounded: bool
 
 
-def tables(part: CoreConfig) -> Tables:
-    """Weights [f][c][ky][kx] as [c][ky][tap][f], and which of them an event at each y and x meets.
+def core_layout(part: CoreConfig, *, zero_is_synapse: bool) -> CoreLayout:
+    """Lay out one core.
 
     An event at x (padding included) touches output columns ox with kx = x - ox * stride: kx = phase + stride * m, with the phase
-    x % stride the same for all of them, and m falling as ox rises. So taps are in the order of phase, then of j = taps - 1 - m,
-    which rises with ox: what one event meets in one row is contiguous for every stride.
+    x % stride the same for all of them, and m falling as ox rises. So the taps of a kernel row are in the order of phase, then of
+    j = taps - 1 - m, which rises with ox: what one event meets in one row is contiguous for every stride.
     """
     size, stride = part.dimensions.kernel_size, part.dimensions.stride[1]
-    taps = _taps(part.dimensions)
+    taps = -(-size // stride)
     features, channels = part.weights.shape[:2]
-    padded = np.zeros((features, channels, size, taps * stride), np.int8)
-    padded[..., :size] = part.weights
-    by_phase = padded.reshape(features, channels, size, taps, stride)[:, :, :, ::-1, :]
-    layout = np.ascontiguousarray(by_phase.transpose(1, 2, 4, 3, 0)).reshape(channels, size, taps * stride, features)
-    nonzero = np.zeros((channels, size, taps * stride + 1), np.int64)
-    nonzero[..., 1:] = np.cumsum(np.count_nonzero(layout, axis=-1), axis=-1)
-    return Tables(
-        weights=_with_spare(layout.ravel()),
-        nonzero=nonzero.ravel(),
-        biases=_with_spare(part.biases.astype(np.int16)),
-        rows=_rows(part.dimensions),
-        columns=_columns(part.dimensions),
+    killed = part.kill_bits.get("weights_kill_bit")
+    amounts = np.full((features, channels, size, taps * stride), NO_AMOUNT, np.int16)
+    amounts[..., :size] = part.weights if killed is None else np.where(killed, np.int16(NO_AMOUNT), part.weights)
+    by_phase = amounts.reshape(features, channels, size, taps, stride)[:, :, :, ::-1, :]
+    weights = np.ascontiguousarray(by_phase.transpose(1, 2, 4, 3, 0)).reshape(channels, size, taps * stride, features)
+    if not zero_is_synapse:
+        weights[weights == NO_AMOUNT] = 0
+    absent = NO_AMOUNT if zero_is_synapse else 0
+    rows, columns = _rows(part.dimensions), _columns(part.dimensions, taps)
+    synapses = np.count_nonzero(weights != absent, axis=-1)
+    alive = _alive(part)
+    biases = _biases(part, alive)
+    return CoreLayout(
+        shape=part.dimensions.output_shape,
+        weights=weights,
+        biases=biases,
+        alive=alive,
+        counts=(rows.members @ synapses @ columns.members.T).astype(np.int32),
+        rows=rows,
+        columns=columns,
+        bounded=bool(alive.all()) and (killed is None or not zero_is_synapse) and _stays_in_range(part, biases),
     )
 
 
-def _taps(size: Dimensions) -> int:
-    """Taps of a kernel row that have the same phase: kernel / stride, rounded up."""
-    return -(-size.kernel_size // size.stride[1])
+def _stays_in_range(part: CoreConfig, biases: npt.NDArray[np.int16]) -> bool:
+    """Whether a state from the lower bound to below the threshold can only become another one of these.
+
+    A sum is then at most threshold - 1 + the largest amount: it must not be cut, and be below the threshold after subtracting it.
+    """
+    largest = max(int(part.weights.max()), int(biases.max(initial=0)))
+    fits = part.threshold_low > r.STATE_MIN and part.threshold_high - 1 + largest <= r.STATE_MAX
+    return fits and (part.return_to_zero or largest <= part.threshold_high)
 
 
-def _touched(size: Dimensions, axis: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _alive(part: CoreConfig) -> npt.NDArray[np.int16]:
+    killed = part.kill_bits.get("neurons_value_kill_bit")
+    features, height, width = part.dimensions.output_shape
+    alive = np.full((height, width, features), -1, np.int16)
+    if killed is not None:
+        alive[np.asarray(killed).transpose(1, 2, 0)] = 0
+    return alive
+
+
+def _biases(part: CoreConfig, alive: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    if not part.leak_enable:
+        return np.zeros((0, 0, 0), np.int16)
+    killed = part.kill_bits.get("biases_kill_bit")
+    biases = part.biases if killed is None else np.where(killed, np.int16(0), part.biases)
+    return np.where(alive, biases.astype(np.int16), np.int16(0))
+
+
+def _touched(size: Dimensions, axis: int) -> tuple[Array, Array, Array]:
     """For each input coordinate along an axis (0: y, 1: x): itself with padding, how many outputs it touches, the first of them."""
     stride, last = size.stride[axis], size.output_shape[1 + axis] - 1
     padded = np.arange(size.input_shape[1 + axis], dtype=np.int64) + size.padding[axis]
@@ -80,32 +134,176 @@ def _touched(size: Dimensions, axis: int) -> tuple[npt.NDArray[np.int64], npt.ND
     return padded, count, first
 
 
-def _rows(size: Dimensions) -> npt.NDArray[np.int64]:
+def _rows(size: Dimensions) -> Axis:
     padded, count, first = _touched(size, 0)
-    return np.stack([count, first, padded - first * size.stride[0]], axis=1)
+    return _axis(count, first, padded - first * size.stride[0], -size.stride[0], size.kernel_size)
 
 
-def _columns(size: Dimensions) -> npt.NDArray[np.int64]:
+def _columns(size: Dimensions, taps: int) -> Axis:
     padded, count, first = _touched(size, 1)
     phase, m = padded % size.stride[1], padded // size.stride[1] - first
-    return np.stack([count, first, phase * _taps(size) + _taps(size) - 1 - m], axis=1)
+    return _axis(count, first, phase * taps + taps - 1 - m, 1, taps * size.stride[1])
 
 
-def _with_spare(array: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    return np.concatenate([array, np.zeros(LANES, array.dtype)])
+def _axis(count: Array, first: Array, tap: Array, step: int, taps: int) -> Axis:
+    tap = np.where(count, tap, 0)  # what touches nothing meets no tap
+    classes, number = np.unique(np.stack([count, tap], axis=1), axis=0, return_inverse=True)
+    members = np.zeros((len(classes), taps), np.int64)
+    for i, (n, start) in enumerate(classes):
+        members[i, start + step * np.arange(n)] = 1
+    return Axis(count, np.where(count, first, 0), tap, number.reshape(-1), members)
 
 
-def masks(shape: tuple[int, int, int]) -> npt.NDArray[np.uint64]:
-    """Room for the masks of a row of a map [f][y][x]: two for each block of LANES neurons."""
-    return np.zeros(2 * -(-shape[0] * shape[2] // LANES), np.uint64)
+@dataclass(frozen=True)
+class NetworkLayout:
+    """A whole network in the kernels' layout.
+
+    Attributes:
+        constants: the arrays of `records.CONSTANTS`.
+        bounded: for each rank, see CoreLayout.
+        entry_port, sensor_port: input ports of events without a layer, and of sensor events; port i is that of rank i alone.
+    """
+
+    constants: dict[str, Array]
+    cores: tuple[CoreLayout, ...]
+    entry_port: int
+    sensor_port: int
 
 
-def to_kernel(states: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """[f][y][x] -> flat [y][x][f] and LANES spare elements, a copy."""
-    return _with_spare(states.transpose(1, 2, 0).astype(np.int16).ravel())
+def network_layout(
+    config: ChipConfig, network: Network, *, zero_is_synapse: bool, silent: bool, probes: Mapping[int, Sequence[int]]
+) -> NetworkLayout:
+    """Lay out a network.
+
+    Args:
+        zero_is_synapse: a weight of 0 updates its neuron.
+        silent: no core reports its spikes.
+        probes: for each core, numbers of its traced neurons.
+    """
+    order = network.order
+    layouts = tuple(core_layout(config.core(core), zero_is_synapse=zero_is_synapse) for core in order)
+    tables = _Tables(config, {core: (rank, layouts[rank]) for rank, core in enumerate(order)})
+    ports = [(*tables.add([_direct(config, core)]), 1) for core in order]
+    for targets in (network.entries, network.sensor):
+        ports.append((*tables.add(_direct(config, core) for core in targets), network.merges_after(targets)))
+    own = [tables.add(network.routes[core]) for core in order]
+    cores = np.zeros((len(order), r.N_CORE), np.int64)
+    offsets = dict.fromkeys(("states", "amounts", "counts", "elements", "probes"), 0)
+    for rank, core in enumerate(order):
+        part, laid = config.core(core), layouts[rank]
+        row, mine = cores[rank], len(probes.get(core, ()))
+        _numbers(row, config, part, laid)
+        row[r.STATES_AT], row[r.COUNTS_AT], row[r.LIST_AT] = offsets["states"], offsets["counts"], offsets["elements"]
+        row[r.WEIGHTS_AT], row[r.BIASES_AT] = offsets["amounts"], offsets["amounts"] + laid.weights.size
+        row[r.ABSENT] = NO_AMOUNT if zero_is_synapse else 0
+        row[r.MONITORED] = part.monitor_enable and not silent
+        row[r.LIST_ROOM] = LIST_ROOM + row[r.NEURONS]
+        row[r.SEQUENTIAL] = network.merges_after([route.target for route in network.routes[core]])
+        row[r.FIRST_ROUTE], row[r.END_ROUTE] = own[rank]
+        row[r.FIRST_PROBE], row[r.END_PROBE] = offsets["probes"], offsets["probes"] + mine
+        needed = {
+            "states": row[r.NEURONS] + r.SPARE,
+            "amounts": laid.weights.size + laid.biases.size,
+            "counts": laid.counts.size,
+            "elements": row[r.LIST_ROOM] + SPARE_ELEMENTS,
+            "probes": mine,
+        }
+        offsets = {name: offset + int(needed[name]) for name, offset in offsets.items()}
+    constants = {
+        "cores": cores,
+        "routes": np.array(tables.routes, np.int64).reshape(-1, r.N_ROUTE),
+        "ports": np.array(ports, np.int64).reshape(-1, r.N_PORT),
+        "touched": np.concatenate([*tables.touched, np.zeros((1, r.N_TOUCHED))]).astype(np.int32),
+        "amounts": _flat([piece for laid in layouts for piece in (laid.weights, laid.biases)], np.int16, r.SPARE),
+        "counts": _flat([laid.counts for laid in layouts], np.int32, 0),
+        "alive": _flat([piece for laid in layouts for piece in (laid.alive, np.zeros(r.SPARE))], np.int16, 0),
+        "probes": np.array([neuron for core in order for neuron in probes.get(core, ())], np.int64),
+    }
+    return NetworkLayout(constants, layouts, len(order), len(order) + 1)
 
 
-def from_kernel(states: npt.NDArray[np.int16], shape: tuple[int, int, int]) -> npt.NDArray[np.int16]:
-    """What `to_kernel` made -> [f][y][x] of this shape, a copy."""
-    features, height, width = shape
-    return np.ascontiguousarray(states[:-LANES].reshape(height, width, features).transpose(2, 0, 1))
+def _numbers(row: Array, config: ChipConfig, part: CoreConfig, laid: CoreLayout) -> None:
+    """The numbers of one core that do not depend on the others."""
+    features, height, width = laid.shape
+    row[r.FEATURES], row[r.HEIGHT], row[r.WIDTH] = features, height, width
+    row[r.FEATURES_RECIPROCAL], row[r.WIDTH_RECIPROCAL] = _reciprocal(features), _reciprocal(width)
+    row[r.NEURONS] = features * height * width
+    _, kernel, taps, _ = laid.weights.shape
+    row[r.CHANNEL_TAPS], row[r.ROW_TAPS] = kernel * taps * features, part.dimensions.stride[0] * taps * features
+    row[r.COUNTS_ROW] = laid.counts[0].size
+    row[r.MOST_SPIKES] = laid.rows.count.max() * laid.columns.count.max() * features or 1
+    row[r.LOW], row[r.HIGH] = max(part.threshold_low, r.STATE_MIN), part.threshold_high
+    row[r.KEEP] = 0 if part.return_to_zero else -1
+    row[r.DECIMATE] = decimation(config, part)
+    row[r.LEAKS], row[r.LEAKING] = part.leak_enable, np.count_nonzero(laid.biases)
+
+
+def decimation(config: ChipConfig, part: CoreConfig) -> int:
+    """One of how many spikes passes the core's decimator; 1 if it is off."""
+    return config.chip.limits.decimator_ratios[part.output_decimator_interval] if part.output_decimator_enable else 1
+
+
+def _reciprocal(n: int) -> int:
+    return (1 << r.RECIPROCAL_BITS) // n + 1
+
+
+def _flat(pieces: Sequence[Array], dtype: type[np.generic], spare: int) -> Array:
+    return np.concatenate([*(piece.ravel() for piece in pieces), np.zeros(spare)]).astype(dtype)
+
+
+def _direct(config: ChipConfig, core: int) -> Route:
+    """The way of events that are addressed to a core."""
+    size = config.core(core).dimensions.input_shape[1:]
+    return Route(core, 1, 0, size, size)
+
+
+class _Tables:
+    """Routes under construction, with what an event touches that comes by them."""
+
+    def __init__(self, config: ChipConfig, cores: Mapping[int, tuple[int, CoreLayout]]) -> None:
+        self.routes: list[list[int]] = []
+        self.touched: list[Array] = []
+        self._config = config
+        self._cores = cores
+        self._length = 0
+
+    def add(self, routes: Iterable[Route]) -> tuple[int, int]:
+        """Append routes; returns the numbers of the first and of the one after the last."""
+        first = len(self.routes)
+        for route in routes:
+            self.routes.append(self._to_core(route) if route.target in self._cores else self._to_readout(route))
+        return first, len(self.routes)
+
+    def _to_core(self, route: Route) -> list[int]:
+        rank, laid = self._cores[route.target]
+        features, _, width = laid.shape
+        channels, _, taps, _ = laid.weights.shape
+        rows = _table(laid.rows, route, 0, 1, width * features, taps * features, len(laid.columns.members))
+        columns = _table(laid.columns, route, 1, features, features, features, 1)
+        return [rank, route.shift, channels, self._append(rows), len(rows), self._append(columns), len(columns)]
+
+    def _to_readout(self, route: Route) -> list[int]:
+        """To the class of each feature."""
+        if not self._config.readout.enable:
+            return [r.TO_NOWHERE, route.shift, 0, 0, 0, 0, 0]
+        readout = self._config.chip.readout
+        features = self._config.chip.limits.features
+        table = np.zeros((features, r.N_TOUCHED), np.int64)
+        table[:, r.EXTENT] = [readout.class_of(feature + route.shift) or 0 for feature in range(features)]
+        return [r.TO_READOUT, route.shift, features, self._append(table), features, 0, 0]
+
+    def _append(self, table: Array) -> int:
+        """Where the table begins."""
+        at = self._length
+        self.touched.append(table)
+        self._length += len(table)
+        return at
+
+
+def _table(axis: Axis, route: Route, i: int, unit: int, first: int, tap: int, number: int) -> Array:
+    """What is touched from each coordinate of a route's map; the last four are what the numbers of the axis are multiplied by."""
+    pooled = np.arange(route.size[i]) // route.pooling
+    inside, at = pooled < len(axis.count), np.minimum(pooled, len(axis.count) - 1)
+    table = np.stack([axis.count[at] * unit, axis.first[at] * first, axis.tap[at] * tap, axis.number[at] * number], axis=1)
+    table[~inside, r.EXTENT] = np.where(pooled >= route.full[i], r.REMAINDER, r.OUTSIDE)[~inside]
+    return table

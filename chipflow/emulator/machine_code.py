@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator.object_code import function
-from chipflow.emulator.records import Geometry, Items, Sizes, Tables
+from chipflow.emulator.records import ARRAYS
 
 Array = npt.NDArray[Any]
-_STREAM = (np.int16, np.int16, np.int16, np.int64, np.int64)
-_KINDS = (np.int64, np.int8, np.int64, np.int16, np.int64, np.int64, np.int16, np.int64, np.uint64, *_STREAM, *_STREAM, np.int64)
 
 
-def advance(
-    geometry: Geometry,
-    tables: Tables,
-    states: npt.NDArray[np.int16],
-    totals: npt.NDArray[np.int64],
-    masks: npt.NDArray[np.uint64],
-    items: Items,
-    start: int,
-    out: Items,
-) -> tuple[int, int, int, int]:
-    """`kernels.advance`: (next item, spikes stored in `out`, status, neuron). Other threads may run meanwhile."""
-    sizes = Sizes(
-        weights=len(tables.weights),
-        nonzero=len(tables.nonzero),
-        rows=len(tables.rows),
-        columns=len(tables.columns),
-        states=len(states),
-        masks=len(masks),
-        items=len(items.f),
-        room=len(out.f),
-        start=start,
-    )
-    numbers = np.array((*geometry, *sizes), np.int64)
-    answer = np.zeros(4, np.int64)
-    arrays: tuple[Array, ...] = (numbers, *tables, states, totals, masks, *items, *out, answer)
-    function(len(_KINDS))(*map(_address, arrays, _KINDS))
-    return int(answer[0]), int(answer[1]), int(answer[2]), int(answer[3])
+class Net:
+    """Where the arrays of a network are, as the kernels take them. The arrays live as long as it does."""
 
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._arrays: dict[str, Array] = {}
+        self._numbers = np.zeros(2 * len(ARRAYS), np.int64)
+        self._at = {name: 2 * i for i, name in enumerate(ARRAYS)}
+        for name, array in arrays.items():
+            self[name] = array
 
-def _address(array: Array, kind: type[np.generic]) -> int:
-    """Machine code checks nothing, so that this must: a wrong type would read and write foreign memory."""
-    if array.dtype != kind or not array.flags.c_contiguous:
-        raise TypeError(
-            f"the kernels need a contiguous array of {np.dtype(kind)}, found {array.dtype} with strides {array.strides}"
-        )
-    return array.ctypes.data
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __setitem__(self, name: str, array: Array) -> None:
+        """Machine code checks nothing, so that this must: a wrong type would read and write foreign memory."""
+        dtype, columns = ARRAYS[name]
+        if array.dtype != dtype or not array.flags.c_contiguous or array.shape[1:] != ((columns,) if columns > 1 else ()):
+            raise TypeError(
+                f"the kernels need {name} as a contiguous array of {np.dtype(dtype)} with {columns} columns, "
+                f"found {array.dtype} {array.shape} with strides {array.strides}"
+            )
+        self._arrays[name] = array
+        at = self._at[name]
+        self._numbers[at], self._numbers[at + 1] = array.ctypes.data, len(array)
+
+    def advance(self) -> int:
+        """`kernels.advance`: the status. Other threads may run meanwhile."""
+        return function()(self._numbers.ctypes.data)

@@ -1,4 +1,4 @@
-"""The network of cores as the emulator sees it: routes, entries, and the order of the cores at a clock tick."""
+"""The network of cores as the emulator sees it: routes, where events enter, and the order of the cores at a clock tick."""
 
 from __future__ import annotations
 
@@ -6,75 +6,105 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chipflow.errors import EmulatorError, UnsupportedConfigError
+from chipflow.events.readings import CLASS_BITS
 from hwconfig.config import ChipConfig
 from hwconfig.errors import DesignRuleError
+
+FLAT_READOUT = 3  # readout_configuration_sel: a class by the feature alone
+MOST_CLASSES = (1 << CLASS_BITS) - 1  # 0 is no class
+MOST_LAYER = 255
 
 
 @dataclass(frozen=True)
 class Route:
-    """One enabled destination of a core.
+    """One way into a core: an enabled destination of a core or of the sensor, or an entry.
 
     Attributes:
-        source, target: core ids; the target may be the readout block's id.
+        target: core id, or the readout block's id.
         pooling: coordinates are divided by it, rounded down.
         shift: added to the feature.
-        full: (y, x) size of the pooled map counting complete pooling windows only.
+        size: (y, x) of the map that the events come from.
+        full: the same after pooling, counting complete windows only.
     """
 
-    source: int
     target: int
     pooling: int
     shift: int
+    size: tuple[int, int]
     full: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Network:
-    """Routes of each core in index order, the entries, and all cores in the order in which they act at a tick."""
+    """A network without a loop.
+
+    Attributes:
+        routes: those of each core, in index order.
+        entries: cores that events without a layer enter, in order; empty where such events are sensor events, or refused.
+        sensor: cores that sensor events enter, in index order.
+        order: all cores in the order in which they act at a tick.
+    """
 
     routes: dict[int, tuple[Route, ...]]
     entries: tuple[int, ...]
+    sensor: tuple[int, ...]
     order: tuple[int, ...]
 
-    def sources(self, core: int) -> tuple[int, ...]:
-        """Source of every enabled destination into this core, repeats included."""
-        return tuple(route.source for routes in self.routes.values() for route in routes if route.target == core)
+    def ways_in(self, core: int) -> int:
+        """How many routes, entries and destinations of the sensor lead into a core."""
+        targets = [route.target for routes in self.routes.values() for route in routes]
+        return (*targets, *self.entries, *self.sensor).count(core)
+
+    def merges_after(self, targets: Sequence[int]) -> bool:
+        """Whether streams merge in one of these cores, or in one that they reach."""
+        return any(
+            self.ways_in(core) > 1 or self.merges_after([route.target for route in self.routes[core]])
+            for core in targets
+            if core in self.routes
+        )
 
 
 def build_network(config: ChipConfig, entries: Sequence[int] | None) -> Network:
     """The network of a configuration.
 
     Args:
-        entries: cores that addressed events enter, in order; None: the only core without a source, if there is only one.
+        entries: cores that addressed events enter, in order; None: the only core without a source, if there is only one and the
+            sensor has no destination.
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
-        UnsupportedConfigError: it uses the sensor's destinations, the event filter, the readout block or kill bits.
-        EmulatorError: entries that are not configured cores, or repeated.
+        UnsupportedConfigError: it uses the event filter, or a readout that does not go by the feature alone.
+        EmulatorError: entries that are not configured cores, or repeated; destinations that form a loop.
     """
     report = config.violations()
     if not report.ok:
         raise DesignRuleError(report, "the emulator refuses a configuration that breaks design rules")
     _refuse_unsupported(config)
     routes = {core: _routes(config, core) for core in config.active_cores}
-    chosen = _default_entries(routes) if entries is None else _checked_entries(config, entries)
-    return Network(routes, chosen, core_order(routes, chosen))
+    sensor = tuple(destination.layer for destination in config.dvs_layer.enabled_destinations)
+    if entries is not None:
+        chosen = _checked_entries(config, entries)
+    else:
+        chosen = () if sensor else _without_source(routes)
+    return Network(routes, chosen, sensor, core_order(routes, (*sensor, *chosen)))
 
 
 def _refuse_unsupported(config: ChipConfig) -> None:
     problems: list[str] = []
-    if config.dvs_layer.enabled_destinations:
-        targets = [destination.layer for destination in config.dvs_layer.enabled_destinations]
-        problems.append(
-            f"the sensor sends to cores {targets}: disable dvs_layer.destinations and send events to the cores (entries=)"
-        )
     if config.dvs_filter.enable:
-        problems.append("dvs_filter.enable: the event filter is not modelled; disable it")
-    if config.readout.enable:
-        problems.append("readout.enable: the readout block is not modelled yet; disable it and monitor the last core")
-    killed = [core for core, part in config.cnn_layers.items() if part.kill_bits]
-    if killed:
-        problems.append(f"cores {killed} have kill bits, which are not modelled yet; set the weights and biases to 0 instead")
+        problems.append(
+            "dvs_filter.enable: the event filter is not modelled; disable it, and filter the recording before the run"
+        )
+    selected = config.readout.readout_configuration_sel
+    if config.readout.enable and selected != FLAT_READOUT:
+        problems.append(
+            f"readout.readout_configuration_sel is {selected}: only {FLAT_READOUT}, a class by the feature alone, is modelled"
+        )
+    if config.readout.enable and config.chip.readout.classes > MOST_CLASSES:
+        problems.append(f"a readout block with {config.chip.readout.classes} classes: a ReadoutValue has room for {MOST_CLASSES}")
+    large = [core for core in config.active_cores if core > MOST_LAYER]
+    if large:
+        problems.append(f"cores {large}: events name their layer in 8 bits, up to {MOST_LAYER}")
     if problems:
         raise UnsupportedConfigError("the emulator does not support this configuration:\n  " + "\n  ".join(problems))
 
@@ -83,12 +113,12 @@ def _routes(config: ChipConfig, core: int) -> tuple[Route, ...]:
     part = config.core(core)
     _, height, width = part.dimensions.output_shape
     return tuple(
-        Route(core, d.layer, d.pooling, d.feature_shift, (height // d.pooling, width // d.pooling))
+        Route(d.layer, d.pooling, d.feature_shift, (height, width), (height // d.pooling, width // d.pooling))
         for d in part.enabled_destinations
     )
 
 
-def _default_entries(routes: dict[int, tuple[Route, ...]]) -> tuple[int, ...]:
+def _without_source(routes: dict[int, tuple[Route, ...]]) -> tuple[int, ...]:
     targets = {route.target for outgoing in routes.values() for route in outgoing}
     free = tuple(core for core in routes if core not in targets)
     return free if len(free) == 1 else ()
@@ -104,8 +134,8 @@ def _checked_entries(config: ChipConfig, entries: Sequence[int]) -> tuple[int, .
     return chosen
 
 
-def core_order(routes: dict[int, tuple[Route, ...]], entries: Sequence[int]) -> tuple[int, ...]:
-    """Sources before targets; among the ready, the one that a depth-first walk from the entries meets first (grade C)."""
+def core_order(routes: dict[int, tuple[Route, ...]], inputs: Sequence[int]) -> tuple[int, ...]:
+    """Sources before targets; among the ready, the one that a depth-first walk from the inputs meets first (grade C)."""
     met: list[int] = []
 
     def walk(core: int) -> None:
@@ -114,8 +144,8 @@ def core_order(routes: dict[int, tuple[Route, ...]], entries: Sequence[int]) -> 
             for route in routes[core]:
                 walk(route.target)
 
-    for entry in entries:
-        walk(entry)
+    for core in inputs:
+        walk(core)
     ranked = met + [core for core in sorted(routes) if core not in met]
     waiting = {core: sum(route.target == core for outgoing in routes.values() for route in outgoing) for core in routes}
     order: list[int] = []

@@ -50,8 +50,8 @@ class Compiled:
 
 
 @cache
-def function(arguments: int) -> Callable[..., None]:
-    """`kernels.advance_c`, which takes this many addresses; the call lets other threads run."""
+def function() -> Callable[[int], int]:
+    """`kernels.advance_c`, which takes the address of a list; the call lets other threads run."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     compiled = _cached() or _compile_and_keep()
@@ -61,7 +61,7 @@ def function(arguments: int) -> Callable[..., None]:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(compiled.code))
     engine.finalize_object()
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
     loaded = kind(engine.get_function_address(compiled.name))
     loaded.engine = engine  # pyright: ignore[reportAttributeAccessIssue]  # the code lives as long as its engine
     return loaded

@@ -1,73 +1,117 @@
-"""What both emulators share at the end of a run: totals, the check that nothing went missing, and the result."""
+"""What both emulators share at the end of a run: the check that nothing went missing, the load, and the result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator.network import Network
-from chipflow.emulator.streams import Arrivals, Shape
-from chipflow.errors import EmulatorError
+from chipflow.emulator.options import Options
+from chipflow.errors import EmulatorError, OverloadError
 from chipflow.events.array import EventArray
+from chipflow.events.readings import CoreLoad, ReadoutOutput, SensorOutput
 from chipflow.events.result import Accounting, CoreCounters, RunResult
 from hwconfig.config import ChipConfig
 
 
-@dataclass
-class Outcome:
-    """What a run has counted outside the cores."""
+@dataclass(frozen=True)
+class Finished:
+    """What an emulator has found out in a run; by core id.
 
-    config: ChipConfig
-    network: Network
-    sent: int = 0
-    dropped_at_readout: int = 0
-    arrivals: dict[int, Arrivals] = field(default_factory=dict[int, Arrivals])
+    Attributes:
+        events: reported spikes.
+        counters: of every core.
+        handled: events that were not dropped.
+        states: int16 [feature, y, x].
+        worst: the most operations in a window of the load estimate, and that window's number.
+        traces: of the traced cores, dtype TRACE_DTYPE.
+        sensor, readout: None where there is none.
+        sent: input events.
+        last_t: time of the last event.
+        duration: as asked for.
+        to_readout: spikes sent to the readout block.
+    """
 
-    def __post_init__(self) -> None:
-        self.arrivals = self.arrivals or {core: Arrivals() for core in self.network.order}
+    events: EventArray
+    counters: dict[int, CoreCounters]
+    handled: dict[int, int]
+    states: dict[int, npt.NDArray[np.int16]]
+    worst: dict[int, tuple[int, int]]
+    traces: dict[int, EventArray]
+    sensor: SensorOutput | None
+    readout: ReadoutOutput | None
+    sent: int
+    last_t: int
+    duration: int | None
+    to_readout: int
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Outcome:
-        arrivals = {core: Arrivals(a.events_in, a.outside, a.remainder) for core, a in self.arrivals.items()}
-        return Outcome(self.config, self.network, self.sent, self.dropped_at_readout, arrivals)
 
-    def result(
-        self,
-        events: EventArray,
-        counters: dict[int, CoreCounters],
-        handled: dict[int, int],
-        states: dict[int, npt.NDArray[np.int16]],
-        duration: int | None,
-    ) -> RunResult:
-        """The result, after checking that every core handled or dropped what it got.
+def silences(config: ChipConfig) -> bool:
+    """Whether the readout block's monitor silences all others (section 7)."""
+    return config.readout.enable and config.readout.monitor_enable
 
-        Raises:
-            EmulatorError: in is not handled + dropped: a fault of the emulator.
-        """
-        for core, counted in counters.items():
-            if counted.events_in != handled[core] + counted.dropped:
-                raise EmulatorError(
-                    f"core {core} got {counted.events_in} events, but handled {handled[core]} and dropped {counted.dropped}: "
-                    "this is a fault of the emulator, please report it"
-                )
-        dropped = sum(counted.dropped for counted in counters.values()) + self.dropped_at_readout
-        order = self.network.order
-        return RunResult(
-            events=events,
-            counters={core: counters[core] for core in order},
-            states={core: states[core] for core in order},
-            accounting=Accounting(
-                sent=self.sent, received=len(events), dropped=dropped, dropped_at_readout=self.dropped_at_readout
-            ),
-            monitored=tuple(core for core in order if self.config.core(core).monitor_enable),
-            shapes={core: self.config.core(core).dimensions.output_shape for core in order},
-            duration=duration,
+
+def monitored(config: ChipConfig, network: Network) -> tuple[int, ...]:
+    """Cores whose spikes are reported, in the order of the network."""
+    return tuple(core for core in network.order if config.core(core).monitor_enable and not silences(config))
+
+
+def result(config: ChipConfig, network: Network, options: Options, run: Finished) -> RunResult:
+    """The result of a run.
+
+    Raises:
+        EmulatorError: a core got other than it handled and dropped: a fault of the emulator.
+        OverloadError: with `on_overload="error"`.
+    """
+    for core, counted in run.counters.items():
+        if counted.events_in != run.handled[core] + counted.dropped:
+            raise EmulatorError(
+                f"core {core} got {counted.events_in} events, but handled {run.handled[core]} and dropped {counted.dropped}: "
+                "this is a fault of the emulator, please report it"
+            )
+    load = _load(config, network, options, run)
+    if options.on_overload == "error":
+        for core, found in load.items():
+            if found.overloaded:
+                raise OverloadError(core, found)
+    lost = 0 if config.readout.enable else run.to_readout
+    dropped = sum(counted.dropped for counted in run.counters.values()) + lost
+    dropped += run.sensor.counters.dropped if run.sensor else 0
+    order = network.order
+    return RunResult(
+        events=run.events,
+        counters={core: run.counters[core] for core in order},
+        states={core: run.states[core] for core in order},
+        accounting=Accounting(sent=run.sent, received=len(run.events), dropped=dropped, dropped_at_readout=lost),
+        monitored=monitored(config, network),
+        shapes={core: config.core(core).dimensions.output_shape for core in order},
+        duration=run.duration,
+        load=load,
+        traces=run.traces,
+        sensor=run.sensor,
+        readout=run.readout,
+    )
+
+
+def _load(config: ChipConfig, network: Network, options: Options, run: Finished) -> dict[int, CoreLoad]:
+    window = options.load_window_us
+    return {
+        core: CoreLoad(
+            operations=run.counters[core].updates + run.counters[core].leak_updates,
+            length_us=max(run.last_t, run.duration or 0),
+            rating=config.chip.core(core).synops_per_second,
+            window_us=window,
+            worst_operations=run.worst[core][0],
+            worst_start_us=run.worst[core][1] * window,
         )
+        for core in network.order
+    }
 
 
-def checked_states(array: npt.ArrayLike, shape: Shape, core: int) -> npt.NDArray[np.int16]:
+def checked_states(array: npt.ArrayLike, shape: tuple[int, ...], core: int) -> npt.NDArray[np.int16]:
     """States to be written, as int16.
 
     Raises:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from chipflow.errors import EventError
 from chipflow.events.array import EventArray, events_to_raster
+from chipflow.events.readings import CoreLoad, ReadoutOutput, SensorOutput
 
 Shape = tuple[int, int, int]
 
@@ -82,6 +83,10 @@ class RunResult:
         shapes: per core id, (features, y, x) of its neuron map.
         names: per core id, the user's layer name; where known, layers can be given by it.
         duration: in microseconds; None: the run ended with its last event.
+        load: per core id, an estimate of how much it was asked to do.
+        traces: per core id with traced neurons, every update of them, of dtype `chipflow.events.TRACE_DTYPE`.
+        sensor: of a run in which the sensor took part.
+        readout: of a run with the readout block enabled.
     """
 
     events: EventArray
@@ -92,6 +97,10 @@ class RunResult:
     shapes: Mapping[int, Shape] = field(default_factory=dict[int, Shape])
     names: Mapping[int, str] = field(default_factory=dict[int, str])
     duration: int | None = None
+    load: Mapping[int, CoreLoad] = field(default_factory=dict[int, CoreLoad])
+    traces: Mapping[int, EventArray] = field(default_factory=dict[int, EventArray])
+    sensor: SensorOutput | None = None
+    readout: ReadoutOutput | None = None
 
     def with_names(self, names: Mapping[int, str]) -> RunResult:
         """The same result, in which layers are also known by these names."""

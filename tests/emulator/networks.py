@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from chipflow.events import EventArray, make_events
-from hwconfig import ChipConfig, CoreConfig, Destination, Dimensions, synthetic_chip
+from hwconfig import (
+    ChipConfig,
+    CoreConfig,
+    Destination,
+    Dimensions,
+    DvsDestination,
+    DvsLayerConfig,
+    ReadoutConfig,
+    synthetic_chip,
+)
 
 CORES = 9
-CHIP = synthetic_chip([(65536, 65536, 1024)] * CORES)
+CHIP = synthetic_chip([(65536, 65536, 1024)] * CORES, features={"kill_bits": True})
 
 
 @dataclass(frozen=True)
@@ -20,25 +29,117 @@ class Case:
     """Everything that one run needs."""
 
     config: ChipConfig
-    entries: tuple[int, ...]
+    entries: tuple[int, ...] | None
     period: int
     events: EventArray
     duration: int | None
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def options(self, **more: Any) -> dict[str, Any]:
-        return {"entries": self.entries, "slow_clock_period_us": self.period, "on_outside": "drop"} | more
+        return {"entries": self.entries, "slow_clock_period_us": self.period, "on_outside": "drop"} | self.chosen | more
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """A network of up to nine cores without a loop, entries in any order, and a stream with ties and events outside."""
+def cases(draw: st.DrawFn, plain: bool = False) -> Case:
+    """A network of up to nine cores without a loop, entries in any order, and a stream with ties and events outside.
+
+    `plain` leaves out sensor, readout block and kill bits, and all that is not the chip's way.
+    """
     config = draw(networks())
+    if not plain:
+        config = config.with_changes(
+            cnn_layers={i: part.with_changes(**draw(kill_bits(part))) for i, part in config.cnn_layers.items()},
+            dvs_layer=draw(sensors(config)),
+            readout=draw(readouts()),
+        )
     ids = config.active_cores
     entries = tuple(draw(st.lists(st.sampled_from(ids), min_size=1, max_size=3, unique=True)))
-    events = draw(streams(config))
+    if config.dvs_layer.destinations and draw(st.booleans()):
+        entries = None
+    events = draw(streams(config, sensed=entries is None))
     end = int(events["t"][-1]) if events.size else 0
     duration = draw(st.one_of(st.none(), st.integers(end, end + 60)))
-    return Case(config, entries, draw(st.integers(3, 40)), events, duration)
+    chosen = draw(others_ways(config)) if not plain else {}
+    return Case(config, entries, draw(st.integers(3, 40)), events, duration, chosen)
+
+
+@st.composite
+def others_ways(draw: st.DrawFn, config: ChipConfig) -> dict[str, Any]:
+    """Options that change what is computed or reported."""
+    neurons = st.tuples(*(st.integers(0, 63) for _ in range(3)))
+    traced = draw(st.dictionaries(st.sampled_from(config.active_cores), st.lists(neurons, max_size=3), max_size=2))
+    shapes = {core: config.core(core).dimensions.output_shape for core in traced}
+    folded = {core: [tuple(np.mod(place, shapes[core]).tolist()) for place in places] for core, places in traced.items()}
+    return {
+        "order": draw(st.sampled_from(["depth_first", "depth_first", "breadth_first"])),
+        "zero_weights": draw(st.sampled_from(["no_synapse", "no_synapse", "synapse"])),
+        "decimator_passes": draw(st.sampled_from(["last", "last", "first"])),
+        "load_window_us": draw(st.sampled_from([1, 7, 10_000])),
+        "trace": folded,
+    }
+
+
+@st.composite
+def kill_bits(draw: st.DrawFn, part: CoreConfig) -> dict[str, Any]:
+    """Some of a core's weights, biases and neurons."""
+    names = {
+        "weights_kill_bit": part.weights.shape,
+        "biases_kill_bit": part.biases.shape,
+        "neurons_value_kill_bit": part.dimensions.output_shape,
+    }
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return {name: rng.random(shape) < 0.3 for name, shape in names.items() if not draw(st.integers(0, 5))}
+
+
+@st.composite
+def sensors(draw: st.DrawFn, config: ChipConfig) -> DvsLayerConfig:
+    """A region that fits some core, with any pooling and mirrors; or a sensor that is only watched, or not used."""
+    watched = {"monitor_enable": draw(st.booleans()), "raw_monitor_enable": draw(st.booleans())}
+    merge = draw(st.booleans())
+    readers = [core for core, part in config.cnn_layers.items() if _takes(config, core, part, 1 if merge else 2)]
+    if not readers or draw(st.booleans()):
+        return DvsLayerConfig(cut=(127, 127), **watched)
+    first = draw(st.sampled_from(readers))
+    size = config.core(first).dimensions.input_shape[1:]
+    alike = [core for core in readers if config.core(core).dimensions.input_shape[1:] == size]
+    more = draw(st.sampled_from([[], [draw(st.sampled_from(alike))]]))
+    diagonal, origin = draw(st.booleans()), (draw(st.integers(0, 3)), draw(st.integers(0, 3)))
+    height, width = reversed(size) if diagonal else size
+    return DvsLayerConfig(
+        merge=merge,
+        on_channel=draw(st.integers(0, 4)) > 0,
+        off_channel=draw(st.integers(0, 4)) > 0,
+        pooling=(draw(st.sampled_from([1, 2, 4])), draw(st.sampled_from([1, 2, 4]))),
+        origin=origin,
+        cut=(origin[0] + height - 1, origin[1] + width - 1),
+        mirror=(draw(st.booleans()), draw(st.booleans())),
+        mirror_diagonal=diagonal,
+        destinations=[DvsDestination(layer=core) for core in (first, *more)],
+        **watched,
+    )
+
+
+def _takes(config: ChipConfig, core: int, part: CoreConfig, features: int) -> bool:
+    """Whether so many features of the sensor are what the core expects, or all it expects comes from cores."""
+    fed = any(target.layer == core for other in config.cnn_layers.values() for target in other.enabled_destinations)
+    expected = part.dimensions.input_shape[0]
+    return features <= expected if fed else features == expected
+
+
+@st.composite
+def readouts(draw: st.DrawFn) -> ReadoutConfig:
+    """Mostly off; monitored now and then."""
+    return ReadoutConfig(
+        enable=draw(st.integers(0, 2)) == 0,
+        threshold=draw(st.sampled_from([0, 1, 3])),
+        low_pass_filter_disable=draw(st.booleans()),
+        low_pass_filter32_not16=draw(st.booleans()),
+        output_mode_sel=draw(st.integers(0, 3)),
+        output_neuron_num=draw(st.integers(0, 3)),
+        override_threshold_max=draw(st.booleans()),
+        monitor_enable=draw(st.booleans()),
+        readout_pin_monitor_enable=draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -107,7 +208,9 @@ def cores(draw: st.DrawFn, shape: tuple[int, int, int]) -> dict[str, Any]:
         "monitor_enable": draw(st.sampled_from([True, True, True, False])),
         "output_decimator_enable": draw(st.sampled_from([False, False, True])),
         "output_decimator_interval": draw(st.integers(0, 2)),
-        "destinations": draw(st.sampled_from([[], [], [], [Destination(layer=CHIP.layers.readout)]])),
+        "destinations": draw(
+            st.sampled_from([[], [], [Destination(layer=CHIP.layers.readout, feature_shift=draw(st.integers(0, 9)))]])
+        ),
     }
 
 
@@ -122,13 +225,17 @@ def _initial(rng: np.random.Generator, shape: tuple[int, ...], low: int, high: i
 
 
 @st.composite
-def streams(draw: st.DrawFn, config: ChipConfig) -> EventArray:
-    """Events in the reach of any core's map and just outside; sometimes addressed to single cores."""
+def streams(draw: st.DrawFn, config: ChipConfig, sensed: bool = False) -> EventArray:
+    """Events in the reach of any core's map and just outside, or of the sensor's region; sometimes addressed one by one."""
     count = draw(st.integers(0, 40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = [max(config.core(core).dimensions.input_shape[axis] for core in config.active_cores) for axis in range(3)]
+    if sensed:
+        last = config.dvs_layer.last_pixel(CHIP.sensor.size)
+        shape = [2, *(min((end + 2) * pool, CHIP.sensor.size) for end, pool in zip(last, config.dvs_layer.pooling, strict=True))]
     over = draw(st.integers(0, 1))
     p, y, x = (rng.integers(-over, size + over, count) for size in shape)
     t = np.sort(rng.integers(0, draw(st.sampled_from([1, 5, 100])), count))
-    layer = rng.choice(config.active_cores, count) if draw(st.integers(0, 3)) == 0 else None
+    ids = [*config.active_cores, *([CHIP.layers.sensor] if config.dvs_layer.destinations else [])]
+    layer = rng.choice(ids, count) if draw(st.integers(0, 3)) == 0 else None
     return make_events(x, y, t, p, layer)

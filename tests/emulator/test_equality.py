@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,12 +15,24 @@ from chipflow.events import RunResult
 from .networks import Case, cases
 
 
+def blocks(result: RunResult) -> list[Any]:
+    """What sensor and readout block reported."""
+    sensor = result.sensor and (result.sensor.counters, result.sensor.raw.tolist())
+    readout = result.readout
+    return [sensor, readout and (readout.values.tolist(), readout.pins.tolist(), readout.events_in, readout.without_class)]
+
+
 def assert_same(found: RunResult, wanted: RunResult) -> None:
     """Every event, state and counter."""
     assert found.events.tolist() == wanted.events.tolist()
     assert found.counters == wanted.counters
     assert found.accounting == wanted.accounting
     assert (found.monitored, found.shapes, found.duration) == (wanted.monitored, wanted.shapes, wanted.duration)
+    assert found.load == wanted.load
+    assert {core: trace.tolist() for core, trace in found.traces.items()} == {
+        core: trace.tolist() for core, trace in wanted.traces.items()
+    }
+    assert blocks(found) == blocks(wanted)
     for core, states in wanted.states.items():
         assert found.states[core].dtype == np.int16
         np.testing.assert_array_equal(found.states[core], states, err_msg=f"core {core}")
@@ -37,19 +51,20 @@ def test_fast_equals_reference(case: Case) -> None:
 def test_strict_runs_agree_and_a_failed_one_changes_nothing(case: Case) -> None:
     fast, slow = (kind(case.config, **case.options()) for kind in (Emulator, ReferenceEmulator))
     before = fast.snapshot()
+    wanted: RunResult | StrictModeError
     try:
         wanted = slow.run(case.events, duration=case.duration)
-    except StrictModeError:
-        wanted = None
+    except StrictModeError as error:
+        wanted = error
     try:
         found = fast.run(case.events, duration=case.duration)
-    except StrictModeError:
-        assert wanted is None
-        for core, memory in before.cores.items():
-            np.testing.assert_array_equal(fast.snapshot().cores[core].states, memory.states)
-            np.testing.assert_array_equal(fast.snapshot().cores[core].totals, memory.totals)
+    except StrictModeError as error:
+        assert isinstance(wanted, StrictModeError)
+        assert str(error) == str(wanted)
+        for name, array in before.image.arrays.items():
+            np.testing.assert_array_equal(fast.snapshot().image.arrays[name], array)
     else:
-        assert wanted is not None
+        assert isinstance(wanted, RunResult)
         assert_same(found, wanted)
 
 

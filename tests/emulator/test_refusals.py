@@ -17,8 +17,6 @@ from hwconfig import (
     DesignRuleError,
     Destination,
     Dimensions,
-    DvsDestination,
-    DvsLayerConfig,
     ReadoutConfig,
 )
 
@@ -90,6 +88,9 @@ def test_clocks_that_nobody_gave_are_refused(kind: Any) -> None:
     with pytest.raises(EmulatorError, match="internal slow clock"):
         kind(chip(c0=core(leak_enable=True, leak_internal_slow_clk_enable=True)))
     kind(chip(c0=core(leak_enable=True, leak_internal_slow_clk_enable=True)), slow_clock_period_us=10)
+    for readout in (ReadoutConfig(enable=True), ReadoutConfig(enable=True, internal_slow_clk=True)):
+        with pytest.raises(EmulatorError, match="slow_clock_period_us"):
+            kind(CHAIN.with_changes(readout=readout))
     for period in (0, -1, 1.5):
         with pytest.raises(EmulatorError, match="slow_clock_period_us"):
             kind(CHAIN, slow_clock_period_us=period)
@@ -97,14 +98,11 @@ def test_clocks_that_nobody_gave_are_refused(kind: Any) -> None:
 
 @BOTH
 def test_what_is_not_modelled_is_refused_by_name(kind: Any) -> None:
-    parts = {0: core()}
-    sensor = DvsLayerConfig(merge=True, cut=(1, 1), destinations=[DvsDestination(layer=0)])
-    with pytest.raises(UnsupportedConfigError, match="sensor"):
-        kind(ChipConfig(chip="speck2f", cnn_layers=parts, dvs_layer=sensor))
-    with pytest.raises(UnsupportedConfigError, match="readout"):
-        kind(ChipConfig(chip="speck2f", cnn_layers=parts, readout=ReadoutConfig(enable=True)))
-    with pytest.raises(UnsupportedConfigError, match="breadth_first"):
-        kind(CHAIN, order="breadth_first")
+    with pytest.raises(UnsupportedConfigError, match=r"dvs_filter\.enable"):
+        kind(CHAIN.with_changes(dvs_filter={"enable": True}))
+    for selector in (0, 1, 2):
+        with pytest.raises(UnsupportedConfigError, match=rf"readout_configuration_sel is {selector}"):
+            kind(CHAIN.with_changes(readout=ReadoutConfig(enable=True, readout_configuration_sel=selector)))
     with pytest.raises(DesignRuleError, match="threshold_low"):
         kind(chip(c0=core(threshold_low=0)))
     round_trip = chip(c0=core(1), c1=core(0))
@@ -119,8 +117,15 @@ def test_entries_and_options_that_make_no_sense_are_refused(kind: Any) -> None:
     for entries, words in (([4], "not configured"), ([3, 3], "twice")):
         with pytest.raises(EmulatorError, match=words):
             kind(CHAIN, entries=entries)
-    with pytest.raises(EmulatorError, match="on_outside"):
-        kind(CHAIN, on_outside="ignore")
+    for name in ("on_outside", "order", "zero_weights", "decimator_passes", "on_overload"):
+        with pytest.raises(EmulatorError, match=rf"{name} must be .* or .*, found 'ignore'"):
+            kind(CHAIN, **{name: "ignore"})
+    for window in (0, -1, 1.5, None, float("nan")):
+        with pytest.raises(EmulatorError, match="load_window_us"):
+            kind(CHAIN, load_window_us=window)
+    for trace in ({2: [(0, 0, 0)]}, {1: [(1, 0, 0)]}, {1: [(0, 0)]}, {1: [(0, 0, -1)]}, {1: [(0, 0.5, 0)]}):
+        with pytest.raises(EmulatorError, match=r"core [12]"):
+            kind(CHAIN, trace=trace)
     two = kind(chip(c0=core(), c1=core()))
     with pytest.raises(EmulatorError, match="entries="):
         two.run(EVENTS)
@@ -217,16 +222,3 @@ def test_reset_forgets_states_and_a_run_under_way() -> None:
     emulator.reset()
     assert (emulator.state(1) == 0).all()
     assert emulator.run(EVENTS).accounting.sent == 3
-
-
-@BOTH
-def test_what_is_not_modelled_is_refused_by_name_and_never_ignored(kind: Any) -> None:
-    filtered = CHAIN.with_changes(dvs_filter={"enable": True})
-    with pytest.raises(UnsupportedConfigError, match=r"dvs_filter\.enable"):
-        kind(filtered)
-    whole = CHAIN.with_changes(chip="dynapcnn")
-    killed = np.ones((1, 1, 1, 1), bool)
-    with pytest.raises(UnsupportedConfigError, match=r"cores \[3\] have kill bits"):
-        kind(whole.with_core(3, weights_kill_bit=killed))
-    spared = whole.with_core(3, weights_kill_bit=~killed)
-    assert kind(spared).run(EVENTS).events.tolist() == kind(CHAIN).run(EVENTS).events.tolist()

@@ -1,0 +1,128 @@
+"""The options of an emulator, checked once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from chipflow.errors import EmulatorError
+from chipflow.events.array import OnOutside
+from hwconfig.config import ChipConfig
+
+Order = Literal["depth_first", "breadth_first"]
+ZeroWeights = Literal["no_synapse", "synapse"]
+DecimatorPass = Literal["last", "first"]
+OnOverload = Literal["warn", "error"]
+Neuron = tuple[int, int, int]
+LOAD_WINDOW_US = 10_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a configuration is run. The first four change what is computed only where the chip's rules are not public.
+
+    Attributes:
+        order: how spikes travel: each with all that follows from it before the next, as the chip is said to; or in one queue per
+            input event or tick, as layer-by-layer simulators do.
+        zero_weights: whether a weight of 0 updates its neuron, which matters where its potential is at or above the threshold.
+        decimator_passes: which of every n spikes.
+        slow_clock_period_us: between ticks that add the biases and close the readout's periods; None: no clock.
+        strict: raise StrictModeError where a state is clipped at the end of its 16 bits, or a spike reaches the readout block but
+            no class of it; otherwise it is counted.
+        on_outside: events outside the input map of the core, or of the sensor, that they enter: "error" refuses them before the
+            run, "drop" drops and counts them.
+        on_overload: what follows when a core is asked for more than its rating: "warn" says so in the load of the result,
+            "error" raises OverloadError after the run.
+        load_window_us: length of a window of the load estimate.
+        trace: for each core, neurons (feature, y, x) whose potential is reported after every update.
+    """
+
+    order: Order = "depth_first"
+    zero_weights: ZeroWeights = "no_synapse"
+    decimator_passes: DecimatorPass = "last"
+    slow_clock_period_us: int | None = None
+    strict: bool = True
+    on_outside: OnOutside = "error"
+    on_overload: OnOverload = "warn"
+    load_window_us: int = LOAD_WINDOW_US
+    trace: Mapping[int, Sequence[Neuron]] = field(default_factory=dict[int, Sequence[Neuron]])
+
+    def checked(self, config: ChipConfig) -> Options:
+        """Itself.
+
+        Raises:
+            EmulatorError: a value that does not exist or makes no sense with this configuration.
+        """
+        for name, kind in (
+            ("order", Order),
+            ("zero_weights", ZeroWeights),
+            ("decimator_passes", DecimatorPass),
+            ("on_outside", OnOutside),
+            ("on_overload", OnOverload),
+        ):
+            if getattr(self, name) not in get_args(kind):
+                known = " or ".join(f'"{value}"' for value in get_args(kind))
+                raise EmulatorError(f"{name} must be {known}, found {getattr(self, name)!r}")
+        if not _is_whole(self.load_window_us) or self.load_window_us < 1:
+            raise EmulatorError(f"load_window_us must be a whole number of microseconds from 1, found {self.load_window_us!r}")
+        _check_period(config, self.slow_clock_period_us)
+        _check_traced(config, self.trace)
+        return self
+
+    @property
+    def probes(self) -> dict[int, tuple[Neuron, ...]]:
+        """The traced neurons, each once, in the order given."""
+        return {
+            int(core): tuple(dict.fromkeys(tuple(map(int, neuron)) for neuron in neurons))  # pyright: ignore[reportReturnType]
+            for core, neurons in self.trace.items()
+        }
+
+
+def _is_whole(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and int(value) == value  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _check_period(config: ChipConfig, period: int | None) -> None:
+    if period is not None:
+        if not _is_whole(period) or period < 1:
+            raise EmulatorError(f"slow_clock_period_us must be a whole number of microseconds from 1, found {period!r}")
+        return
+    leaking = {core: part for core, part in config.cnn_layers.items() if part.leak_enable}
+    internal = [f"core {core}" for core, part in leaking.items() if part.leak_internal_slow_clk_enable]
+    internal += ["readout"] if config.readout.enable and config.readout.internal_slow_clk else []
+    if internal:
+        raise EmulatorError(
+            f"the internal slow clock is in use ({', '.join(internal)}), and its rate depends on sensor traffic: give "
+            "slow_clock_period_us in its place, or disable it"
+        )
+    if leaking:
+        raise EmulatorError(
+            f"cores {list(leaking)} have leak_enable, but no clock: give slow_clock_period_us, or disable leak_enable"
+        )
+    if config.readout.enable:
+        raise EmulatorError(
+            "readout.enable, but no clock, at whose ticks the block answers: give slow_clock_period_us, or disable readout"
+        )
+
+
+def _check_traced(config: ChipConfig, trace: Mapping[int, Sequence[Neuron]]) -> None:
+    for core, neurons in trace.items():
+        if core not in config.active_cores:
+            raise EmulatorError(f"trace names core {core!r}, configured are {list(config.active_cores)}")
+        check_neurons(neurons, config.core(core).dimensions.output_shape, core)
+
+
+def check_neurons(neurons: Sequence[Neuron], shape: tuple[int, int, int], core: int) -> None:
+    """Raises EmulatorError for a neuron that is not (feature, y, x) inside the core's map."""
+    for neuron in neurons:
+        place = tuple(neuron)
+        whole = len(place) == len(shape) and all(_is_whole(value) for value in place)
+        if not whole or not all(0 <= value < size for value, size in zip(place, shape, strict=True)):
+            raise EmulatorError(
+                f"core {core} has no neuron {neuron!r}: neurons are (feature, y, x) inside {shape}, {math.prod(shape)} of them"
+            )

@@ -1,0 +1,134 @@
+"""What a run reports beside spikes, counters and states: load of the cores, sensor, readout block, traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from chipflow.events.array import EventArray
+
+TRACE_DTYPE = np.dtype(
+    [("t", np.int64), ("p", np.int16), ("y", np.int16), ("x", np.int16), ("v_mem", np.int16), ("spike", np.bool_)]
+)
+"""One update of a traced neuron: time in microseconds, feature, place, potential after it, whether the neuron spiked."""
+
+READOUT_DTYPE = np.dtype([("t", np.int64), ("value", np.uint32)])
+"""A ReadoutValue: time in microseconds, and its 21 bits."""
+
+PIN_DTYPE = np.dtype([("t", np.int64), ("index", np.uint8)])
+"""A ReadoutPinValue: time in microseconds, and the class, 0 for none."""
+
+CLASS_AT, CLASS_BITS = 16, 4
+"""Where the class is in a ReadoutValue, and its width."""
+
+US_PER_S = 1_000_000
+
+
+@dataclass(frozen=True)
+class CoreLoad:
+    """How much one core was asked to do, as an estimate: the chip model has no timing of its own (section 9).
+
+    An operation is an update of a neuron, by an event or a clock tick.
+
+    Attributes:
+        operations: in the whole run.
+        length_us: of the run: up to its duration or last event.
+        rating: operations per second that the core is said to be capable of; second-hand figures, in the chip's description.
+        window_us: length of a window; windows begin at multiples of it.
+        worst_operations: in the busiest window.
+        worst_start_us: when that window began, the earliest of equals.
+    """
+
+    operations: int
+    length_us: int
+    rating: int
+    window_us: int
+    worst_operations: int
+    worst_start_us: int
+
+    @property
+    def mean_per_s(self) -> float:
+        """Operations per second over the run; 0 for a run of no length."""
+        return self.operations * US_PER_S / self.length_us if self.length_us else 0.0
+
+    @property
+    def worst_per_s(self) -> float:
+        """Operations per second in the busiest window."""
+        return self.worst_operations * US_PER_S / self.window_us
+
+    @property
+    def share(self) -> float:
+        """Of the rating, in the busiest window."""
+        return self.worst_per_s / self.rating
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the core is asked for more than its rating: in a window, or over a run at least as long as one."""
+        lasting = self.length_us >= self.window_us and self.mean_per_s > self.rating
+        return lasting or self.worst_per_s > self.rating
+
+    def __str__(self) -> str:
+        return (
+            f"estimated {self.worst_per_s:,.0f} operations/s in the {self.window_us / 1000:g} ms from {self.worst_start_us:,} us, "
+            f"{self.mean_per_s:,.0f} over the run; rated at {self.rating:,} (second-hand)"
+        )
+
+
+@dataclass(frozen=True)
+class SensorCounters:
+    """What the sensor's pre-processing did with the events it got.
+
+    Attributes:
+        events_in: events of the sensor, all of them.
+        dropped_outside: of these, outside the sensor's map, or of no polarity.
+        dropped_polarity: of a polarity that is switched off.
+        dropped_region: outside the region of interest.
+    """
+
+    events_in: int = 0
+    dropped_outside: int = 0
+    dropped_polarity: int = 0
+    dropped_region: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Events that went no further."""
+        return self.dropped_outside + self.dropped_polarity + self.dropped_region
+
+
+@dataclass(frozen=True)
+class SensorOutput:
+    """What the sensor reported.
+
+    Attributes:
+        counters: of all its events.
+        raw: events before the pre-processing, where `raw_monitor_enable` is set; those after it are among the run's events.
+    """
+
+    counters: SensorCounters
+    raw: EventArray
+
+
+@dataclass(frozen=True)
+class ReadoutOutput:
+    """What the readout block did.
+
+    Attributes:
+        values: of dtype READOUT_DTYPE, one per clock tick, where `monitor_enable` is set.
+        pins: of dtype PIN_DTYPE, where `readout_pin_monitor_enable` is set and the interrupt rose.
+        events_in: spikes that arrived.
+        without_class: of these, no class counts them.
+    """
+
+    values: EventArray
+    pins: EventArray
+    events_in: int = 0
+    without_class: int = 0
+
+    @property
+    def winners(self) -> npt.NDArray[np.uint32]:
+        """The class with the largest average at every tick, from `values`; 0 for none."""
+        values: npt.NDArray[np.uint32] = self.values["value"]
+        return (values >> np.uint32(CLASS_AT)) & np.uint32((1 << CLASS_BITS) - 1)
