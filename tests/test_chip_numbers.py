@@ -64,7 +64,8 @@ def is_exempt(node: ast.AST) -> bool:
         return ast.unparse(node.func).endswith("IntType")
     if isinstance(node, ast.Assign):
         names = [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
-        numbered = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "range"  # columns: A, B, C = range(3)
+        unpacked = isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Call)
+        numbered = unpacked and ast.unparse(node.value).startswith("range(")  # columns: A, B, C = range(3)
         return numbered or all(name.endswith(tuple(OWN_SIZES)) for name in names)
     return isinstance(node, ast.Slice) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub))
 

@@ -37,8 +37,8 @@ def values(part: ReadoutConfig, times: Counts, average: Counts) -> EventArray:
     """A ReadoutValue for each tick."""
     largest = np.argmax(average, axis=1)  # the lowest class of equals; 0 where all are 0, as nothing counts for class 0
     if part.output_mode_sel == 1:
-        above: Counts = (average > part.threshold).astype(np.int64)
-        low = above @ (1 << np.arange(average.shape[1]))
+        bits: Counts = 1 << np.arange(average.shape[1], dtype=np.int64)
+        low = np.sum(np.where(average > part.threshold, bits, 0), axis=1)
     elif part.output_mode_sel == 2:
         low = average[:, part.output_neuron_num]
     else:

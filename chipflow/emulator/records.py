@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 STATE_MIN, STATE_MAX = -32768, 32767
-LANES, WIDE_LANES = 32, 64  # neurons that one step of the kernels updates, in short rows and in long ones
+LANES = 32
+WIDE_LANES = 2 * LANES  # neurons that one step of the kernels updates, in short rows and in long ones
 SPARE = WIDE_LANES  # elements behind all amounts, and behind the states of each core, that such a step may read
 RECIPROCAL_BITS = 40  # n // d is n * reciprocal >> 40, exact where n * d < 2**40
 
