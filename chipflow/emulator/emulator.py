@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator import readout, records, reports
+from chipflow.emulator.assumptions import Assumption, assumptions
 from chipflow.emulator.inputs import InputRules, checked_duration
 from chipflow.emulator.layout import decimation, network_layout
 from chipflow.emulator.machine import Image, Inputs, Machine, StoppedError
@@ -122,6 +124,16 @@ class Emulator:
         self._periods = self._no_periods()
         self._run: _Run | None = None
 
+    def twin(self) -> Emulator:
+        """Another emulator of the same configuration and options, as after a reset; what never changes is shared."""
+        other = copy.copy(self)
+        other._machine, other._periods, other._run = self._made(), self._no_periods(), None
+        return other
+
+    def stop(self) -> None:
+        """Let a run that another thread has under way end soon, with concurrent.futures.CancelledError, and nothing changed."""
+        self._machine.stop()
+
     def _made(self) -> Machine:
         config, options = self.config, self.options
         parts = [config.core(core) for core in self._network.order]
@@ -215,6 +227,10 @@ class Emulator:
         states = self._machine.read(rank)
         states[tuple(neuron)] = checked_states(array, (), core)
         self._machine.write(rank, states)
+
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """The rules graded B or C that this configuration makes use of: what a result rests on that is not public."""
+        return assumptions(self.config, self._network, self.options)
 
     def reset(self) -> None:
         """Initial states; decimators, readout counts and averages at zero; a run under way is forgotten."""

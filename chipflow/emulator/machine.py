@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -77,7 +78,12 @@ class Machine:
         options[r.STRICT], options[r.BREADTH_FIRST], options[r.STEPWISE] = strict, breadth_first, breadth_first
         options[r.READS_OUT], options[r.MOST_COUNT] = bool(most_count), most_count
         self._written = True  # states came from outside since the kernels ran
+        self._stopping = False
         self.begin()
+
+    def stop(self) -> None:
+        """From another thread: let the call of `advance` that is under way end soon, with CancelledError."""
+        self._stopping = True
 
     def _fresh(self) -> dict[str, Array]:
         cores = len(self._layout.cores)
@@ -160,7 +166,7 @@ class Machine:
         """Handle events, and the ticks before them and up to `end`; append what is reported to the lists in `keep`.
 
         Raises:
-            StoppedError: in a strict run; what the machine remembers is then to be restored.
+            StoppedError: in a strict run; CancelledError: after `stop`. What the machine remembers is then to be restored.
         """
         net, options = self._net, self._net["options"]
         for name in ("f", "y", "x", "t", "port"):
@@ -169,6 +175,7 @@ class Machine:
         if self._written:
             net["general"][:] = [not self._is_bounded(rank) for rank in range(len(self._layout.cores))]
             self._written = False
+        self._stopping = False
         before = self.save() if options[r.STRICT] and not options[r.STEPWISE] else None
         try:
             self._advance(keep)
@@ -193,6 +200,8 @@ class Machine:
         progress[r.POSITION] = 0
         status = r.PAUSED
         while status != r.DONE:
+            if self._stopping:
+                raise CancelledError
             progress[r.SPENT] = 0
             status = net.advance()
             if status in (r.LOW_CLIPPED, r.HIGH_CLIPPED, r.NO_CLASS):
