@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -77,6 +77,29 @@ class Device(Protocol):
             DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist, or no time is left.
             EventError: events that cannot be used, refused before the run.
             StrictModeError: a state left its range.
+        """
+        ...
+
+    def run_batch(
+        self,
+        program: Runnable | ChipConfig,
+        recordings: Iterable[Any],
+        *,
+        monitor: Sequence[str | int] | None = None,
+        duration: int | None = None,
+        on_outside: OnOutside = "error",
+        strict: bool = True,
+        workers: int | None = None,
+    ) -> list[RunResult]:
+        """Many recordings, each as by `run`; results in the order of the recordings.
+
+        Args:
+            recordings: event arrays.
+            duration: of each, in microseconds.
+            workers: how many at a time, where the device can; None: as many as there are processors.
+
+        Raises:
+            As `run`, for the first recording that fails; those after it are given up.
         """
         ...
 

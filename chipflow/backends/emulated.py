@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from chipflow.backends.base import ClockedConfig, Runnable
-from chipflow.emulator import Emulator
+from chipflow.emulator import Emulator, run_batch
+from chipflow.emulator.options import LOAD_WINDOW_US, DecimatorPass, Neuron, OnOverload, Order, ZeroWeights
+from chipflow.emulator.what_if import WhatIfs, what_if
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
 from chipflow.events.result import RunResult
@@ -40,33 +41,97 @@ class EmulatedDevice:
         timeout: float | None = None,
         on_outside: OnOutside = "error",
         strict: bool = True,
+        order: Order = "depth_first",
+        zero_weights: ZeroWeights = "no_synapse",
+        decimator_passes: DecimatorPass = "last",
+        on_overload: OnOverload = "warn",
+        load_window_us: int = LOAD_WINDOW_US,
+        trace: Mapping[str | int, Sequence[Neuron]] | None = None,
     ) -> RunResult:
-        """As `Device.run` says. The emulator always finishes, so that running out of `timeout` is noticed at the end."""
+        """As `Device.run` says; the emulator always finishes, so that running out of `timeout` is noticed at the end.
+
+        Args:
+            order, zero_weights, decimator_passes, on_overload, load_window_us: see `chipflow.emulator.Options`.
+            trace: for layer names or core ids, neurons (feature, y, x) whose potential is reported after every update.
+        """
+        start = time.monotonic()
+        options = (strict, on_outside, order, zero_weights, decimator_passes, on_overload, load_window_us)
+        emulator, config = self._ready(program, monitor, trace, *options)
+        result = emulator.run(events, duration=duration)
+        if timeout is not None and time.monotonic() - start > timeout:
+            raise DeviceError(
+                f"the run took {time.monotonic() - start:.1f} s, allowed were {timeout} s: allow more, or send fewer events"
+            )
+        return result.with_names(config.layer_names)
+
+    def run_batch(
+        self,
+        program: Runnable | ChipConfig,
+        recordings: Iterable[Any],
+        *,
+        monitor: Sequence[str | int] | None = None,
+        duration: int | None = None,
+        on_outside: OnOutside = "error",
+        strict: bool = True,
+        workers: int | None = None,
+    ) -> list[RunResult]:
+        """Many recordings, each as by `run`, on all processor cores; see `chipflow.emulator.run_batch`."""
+        emulator, config = self._ready(program, monitor, None, strict, on_outside)
+        return [
+            result.with_names(config.layer_names)
+            for result in run_batch(emulator, recordings, duration=duration, workers=workers)
+        ]
+
+    def what_if(self, program: Runnable | ChipConfig, events: Any, usual: RunResult, **options: Any) -> WhatIfs:
+        """A run again under each rule that is not public and could be otherwise.
+
+        Args:
+            usual: what `run(program, events, **options)` returned.
+        """
+        emulator, _ = self._ready(
+            program, options.get("monitor"), None, options.get("strict", True), options.get("on_outside", "error")
+        )
+        return what_if(lambda **other: self.run(program, events, **options | other), usual, emulator.assumptions())
+
+    def _ready(
+        self,
+        program: Runnable | ChipConfig,
+        monitor: Sequence[str | int] | None,
+        trace: Mapping[str | int, Sequence[Neuron]] | None,
+        strict: bool,
+        on_outside: OnOutside,
+        order: Order = "depth_first",
+        zero_weights: ZeroWeights = "no_synapse",
+        decimator_passes: DecimatorPass = "last",
+        on_overload: OnOverload = "warn",
+        load_window_us: int = LOAD_WINDOW_US,
+    ) -> tuple[Emulator, ChipConfig]:
+        """An emulator after a reset, the last one where nothing changed; and the configuration."""
         if not self._open:
             raise DeviceError(f"{self.name} is closed: open it again with open_device({self.name!r})")
         runnable = ClockedConfig(program) if isinstance(program, ChipConfig) else program
         config = runnable.config
         if self._chip is not None and config.chip != self._chip:
             raise DeviceError(f"the program is for {config.chip.name}, the device is {self.name}: compile for {self._chip.name}")
-        start = time.monotonic()
-        emulator = self._emulator(runnable, _monitored(config, monitor), strict, on_outside)
-        result = emulator.run(events, duration=duration)
-        if timeout is not None and time.monotonic() - start > timeout:
-            raise DeviceError(
-                f"the run took {time.monotonic() - start:.1f} s, allowed were {timeout} s: allow more, or send fewer events"
-            )
-        return replace(result, names=config.layer_names)
-
-    def _emulator(self, program: Runnable, config: ChipConfig, strict: bool, on_outside: OnOutside) -> Emulator:
-        """A fresh emulator, or the last one after a reset when nothing changed."""
-        entries, period = program.entries, program.slow_clock_period_us
-        key = (config, entries, period, strict, on_outside)
-        if self._last is not None and self._last[0] == key:
+        traced = {_core(config, layer, "trace"): neurons for layer, neurons in (trace or {}).items()}
+        options = {
+            "entries": runnable.entries,
+            "slow_clock_period_us": runnable.slow_clock_period_us,
+            "strict": strict,
+            "on_outside": on_outside,
+            "order": order,
+            "zero_weights": zero_weights,
+            "decimator_passes": decimator_passes,
+            "on_overload": on_overload,
+            "load_window_us": load_window_us,
+            "trace": traced,
+        }
+        wanted = _monitored(config, monitor)
+        if self._last is not None and self._last[0] == (wanted, options):
             self._last[1].reset()
         else:
-            made = Emulator(config, entries=entries, slow_clock_period_us=period, strict=strict, on_outside=on_outside)
-            self._last = (key, made)
-        return self._last[1]
+            self._last = ((wanted, options), Emulator(wanted, **options))
+        return self._last[1], config
 
     def close(self) -> None:
         """Gives the device back."""
@@ -84,10 +149,16 @@ def _monitored(config: ChipConfig, monitor: Sequence[str | int] | None) -> ChipC
     """The configuration with exactly these layers monitored."""
     if monitor is None:
         return config
-    known = {name: core for core, name in config.layer_names.items()} | {core: core for core in config.active_cores}
-    unknown = [layer for layer in monitor if layer not in known]
-    if unknown:
-        raise DeviceError(f"cannot monitor {unknown[0]!r}: layers are {', '.join(map(repr, known))}")
-    chosen = {known[layer] for layer in monitor}
+    chosen = {_core(config, layer, "monitor") for layer in monitor}
     cores = {i: core.with_changes(monitor_enable=i in chosen) for i, core in config.cnn_layers.items()}
     return config.with_changes(cnn_layers=cores)
+
+
+def _core(config: ChipConfig, layer: str | int, what_for: str) -> int:
+    """The core of a layer, given by its name or by the core's id."""
+    known: dict[str | int, int] = {name: core for core, name in config.layer_names.items()} | {
+        core: core for core in config.active_cores
+    }
+    if layer not in known:
+        raise DeviceError(f"cannot {what_for} {layer!r}: layers are {', '.join(map(repr, known))}")
+    return known[layer]

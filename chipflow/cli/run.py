@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from chipflow.cli.loaded import read
 from chipflow.cli.output import existing, fail, judged, names, print_json, write
 
 if TYPE_CHECKING:
+    from chipflow.backends.base import Device, Runnable
+    from chipflow.emulator.what_if import WhatIfs
     from chipflow.events.result import RunResult
 
 
@@ -21,6 +23,13 @@ class OnOutside(StrEnum):
 
     error = "error"
     drop = "drop"
+
+
+class OnOverload(StrEnum):
+    """`chipflow.emulator.options.OnOverload` for the command line."""
+
+    warn = "warn"
+    error = "error"
 
 
 @app.command()
@@ -35,6 +44,15 @@ def run(
     ] = OnOutside.error,
     slow_clock_period_us: SlowClock = None,
     strict: Annotated[bool, typer.Option(help="Stop where a state leaves its 16 bits, or only count it.")] = True,
+    on_overload: Annotated[
+        OnOverload, typer.Option(help="A core asked for more than its rating, by an estimate: say so, or fail.")
+    ] = OnOverload.warn,
+    what_if: Annotated[
+        bool,
+        typer.Option(
+            "--what-if", help="List what the result rests on that is not public, and run again with each other way there is."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a recording through a program."""
@@ -48,33 +66,41 @@ def run(
         loaded = read(path)
         if loaded.stale:
             fail(f"{path}: {loaded.stale}", as_json)
-        events = load_events(recording)
-        result = opened.run(
-            loaded.with_clock(slow_clock_period_us), events, duration=duration, strict=strict, on_outside=on_outside.value
-        )
+        events, program = load_events(recording), loaded.with_clock(slow_clock_period_us)
+        options = {"duration": duration, "strict": strict, "on_outside": on_outside.value, "on_overload": on_overload.value}
+        result = opened.run(program, events, **options)
+        others = _others(opened, program, events, result, options, as_json) if what_if else None
         if output is not None:
             target = output
             write(lambda: save_events(target, result.events), output)
-    _print_run(result, output, as_json)
+    if as_json:
+        return print_json(_document(result, output) | ({} if others is None else others.as_dict()))
+    typer.echo(result.summary() + (f"; wrote {output}" if output else ""))
+    if others is not None:
+        typer.echo(f"\n{others}")
+    return None
 
 
-def _print_run(result: RunResult, output: Path | None, as_json: bool) -> None:
+def _others(opened: Device, program: Runnable, events: Any, result: RunResult, options: dict[str, Any], as_json: bool) -> WhatIfs:
+    from chipflow.backends.emulated import EmulatedDevice
+
+    if not isinstance(opened, EmulatedDevice):
+        fail(f"--what-if needs an emulator, not {opened.name}: on a board the rules are what they are", as_json)
+    return opened.what_if(program, events, result, **options)
+
+
+def _document(result: RunResult, output: Path | None) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from chipflow.tables import table
-
-    totals = result.accounting
-    if as_json:
-        counters = {core: asdict(counter) | {"layer": result.names.get(core)} for core, counter in result.counters.items()}
-        return print_json({"accounting": asdict(totals), "counters": counters, "output": output and str(output)})
-    header = ["core", "layer", "events in", "dropped", "synaptic operations", "spikes", "at the lower bound"]
-    rows = [
-        [str(core), result.names.get(core, "")]
-        + [f"{count:,}" for count in (c.events_in, c.dropped, c.synops, c.spikes, c.lower_clamped)]
-        for core, c in result.counters.items()
-    ]
-    typer.echo(table("run", header, rows))
-    dropped = f", {totals.dropped:,} dropped on the way" if totals.dropped else ""
-    wrote = f", wrote {output}" if output else ""
-    typer.echo(f"{totals.sent:,} events sent{dropped}, {totals.received:,} spikes reported{wrote}")
-    return None
+    counters = {core: asdict(counter) | {"layer": result.names.get(core)} for core, counter in result.counters.items()}
+    load = {
+        core: asdict(load) | {"mean_per_s": load.mean_per_s, "worst_per_s": load.worst_per_s, "overloaded": load.overloaded}
+        for core, load in result.load.items()
+    }
+    return {
+        "accounting": asdict(result.accounting),
+        "counters": counters,
+        "load_estimate": load,
+        "warnings": result.warnings(),
+        "output": output and str(output),
+    }

@@ -118,7 +118,7 @@ class Machine:
     def read(self, rank: int) -> npt.NDArray[np.int16]:
         """A copy of a core's states, int16 [f][y][x]."""
         features, height, width = self._layout.cores[rank].shape
-        return np.ascontiguousarray(self._states(rank).reshape(height, width, features).transpose(2, 0, 1))
+        return self._states(rank).reshape(height, width, features).transpose(2, 0, 1).copy(order="C")
 
     def write(self, rank: int, states: npt.NDArray[np.int16]) -> None:
         """Replace a core's states, int16 [f][y][x]."""
@@ -131,7 +131,7 @@ class Machine:
 
     @staticmethod
     def to_kernel(states: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-        """[f][y][x] -> flat [y][x][f], a copy."""
+        """[f][y][x] -> flat [y][x][f]."""
         return np.asarray(states, np.int16).transpose(1, 2, 0).ravel()
 
     def save(self) -> Image:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from chipflow.errors import EventError
 from chipflow.events.array import EventArray, events_to_raster
 from chipflow.events.readings import CoreLoad, ReadoutOutput, SensorOutput
+from chipflow.tables import table
 
 Shape = tuple[int, int, int]
 
@@ -105,6 +106,37 @@ class RunResult:
     def with_names(self, names: Mapping[int, str]) -> RunResult:
         """The same result, in which layers are also known by these names."""
         return replace(self, names=dict(names))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of this run: cores that were asked for more than their rating."""
+        return tuple(
+            f"core {core}{f' ({self.names[core]})' if core in self.names else ''} is overloaded: {load}"
+            for core, load in self.load.items()
+            if load.overloaded
+        )
+
+    def summary(self) -> str:
+        """What every core did, how much it was asked to do, and where the events went, as text."""
+        header = [
+            "core",
+            "layer",
+            "events in",
+            "dropped",
+            "synaptic operations",
+            "spikes",
+            "at the lower bound",
+            "load, estimated",
+        ]
+        rows = [
+            [str(core), self.names.get(core, "")]
+            + [f"{count:,}" for count in (c.events_in, c.dropped, c.synops, c.spikes, c.lower_clamped)]
+            + [f"{self.load[core].share:.1%}" if core in self.load else ""]
+            for core, c in self.counters.items()
+        ]
+        totals = self.accounting
+        dropped = f", {totals.dropped:,} dropped on the way" if totals.dropped else ""
+        sums = f"{totals.sent:,} events sent{dropped}, {totals.received:,} spikes reported"
+        return "\n".join([table("run", header, rows), sums, *(f"warning: {text}" for text in self.warnings())])
 
     def core_of(self, layer: int | str | None = None) -> int:
         """The monitored core that a layer name, a core id, or None (the last monitored core) means.

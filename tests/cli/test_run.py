@@ -173,3 +173,38 @@ def test_a_chip_of_the_users_own_is_a_device():
     assert "speck2x" in refused("run", "program.chipflow", "recording.npz", "--device", "emulator:mine.toml", code=WANTING)
     refused("run", "program.chipflow", "recording.npz", "--device", "emulator:nothing.toml", code=WRONG_USE)
     refused("run", "program.chipflow", "recording.npz", "--device", "speck2f", code=WRONG_USE)
+
+
+def write_dense_recording(count: int) -> str:
+    """So many events in a millisecond: more than a core is rated for."""
+    rng = np.random.default_rng(0)
+    x, y, p = (rng.integers(0, size, count) for size in (8, 8, 2))
+    np.savez("dense.npz", x=x, y=y, t=np.sort(rng.integers(0, 1000, count)), p=p)
+    return "dense.npz"
+
+
+def test_an_overloaded_core_is_a_warning_and_an_error_where_asked_for():
+    assert "overloaded" not in chipflow(*GOOD).out
+    assert chipflow(*GOOD, "--json").document["warnings"] == []
+    dense = write_dense_recording(20_000)
+    usual = chipflow("run", "program.chipflow", dense)
+    assert usual.code == OK
+    assert "warning: core" in usual.out
+    assert "estimated" in usual.out
+    assert any(
+        load["overloaded"] for load in chipflow("run", "program.chipflow", dense, "--json").document["load_estimate"].values()
+    )
+    message = refused("run", "program.chipflow", dense, "--on-overload", "error", "-o", "spikes.npz", code=WANTING)
+    for words in ("overloaded", "rated at", "second-hand"):
+        assert words in message
+    assert not Path("spikes.npz").exists()
+
+
+def test_what_if_lists_what_is_not_public_and_runs_again():
+    text = chipflow(*GOOD, "--what-if").out
+    for words in ("no-timing", "order-of-spikes", "breadth first", "nothing in this configuration depends on it"):
+        assert words in text
+    document = chipflow(*GOOD, "--what-if", "--json").document
+    assert {found["grade"] for found in document["assumptions"]} <= {"B", "C"}
+    assert [run["rule"] for run in document["what_if"]] == ["zero-weights", "depth-first", "decimator"]
+    assert all(bool(run["difference"]) == run["changed"] for run in document["what_if"])

@@ -18,7 +18,7 @@ def test_the_device_is_named_as_it_was_opened(device: Device, device_name: str) 
     assert device.name == device_name
 
 
-@pytest.mark.parametrize("method", ["run", "close"])
+@pytest.mark.parametrize("method", ["run", "run_batch", "close"])
 def test_calls_have_the_parameters_of_the_protocol(device: Device, method: str) -> None:
     """Its own options may follow, but nothing is needed that the protocol does not have."""
     wanted, found = (inspect.signature(getattr(owner, method)).parameters for owner in (Device, type(device)))

@@ -98,3 +98,13 @@ def test_time_that_runs_out_is_an_error_that_leaves_the_device_usable(
     with pytest.raises(DeviceError, match="allowed were 0"):
         device.run(program, events, timeout=0)
     assert_same(device.run(program, events), first)
+
+
+@pytest.mark.parametrize("workers", [None, 1, 3])
+def test_a_batch_is_run_by_run(device: Device, program: Program, events: EventArray, workers: int | None) -> None:
+    recordings = [events[:n] for n in (1500, 0, 10, 700, 700)]
+    results = device.run_batch(program, recordings, monitor=LAYERS, duration=DURATION_US, workers=workers)
+    for recording, result in zip(recordings, results, strict=True):
+        assert_same(result, device.run(program, recording, monitor=LAYERS, duration=DURATION_US))
+        assert result.names
+    assert device.run_batch(program, []) == []
