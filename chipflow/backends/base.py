@@ -99,7 +99,7 @@ class Device(Protocol):
             workers: how many at a time, where the device can; None: as many as there are processors.
 
         Raises:
-            As `run`, for the first recording that fails; those after it are given up.
+            ChipflowError: as `run`, for the first recording that fails; those after it are given up.
         """
         ...
 

@@ -50,8 +50,9 @@ class EmulatedDevice:
     ) -> RunResult:
         """As `Device.run` says; the emulator always finishes, so that running out of `timeout` is noticed at the end.
 
+        From `order` to `load_window_us` the options are those of `chipflow.emulator.Options`.
+
         Args:
-            order, zero_weights, decimator_passes, on_overload, load_window_us: see `chipflow.emulator.Options`.
             trace: for layer names or core ids, neurons (feature, y, x) whose potential is reported after every update.
         """
         start = time.monotonic()

@@ -69,12 +69,12 @@ class Snapshot:
 class Emulator:
     """Runs a configuration as the chip does, bit for bit as the chip model says.
 
+    Options, from `slow_clock_period_us` to `trace`, are those of `chipflow.emulator.Options`.
+
     Args:
         config: the configuration; refused if it breaks a design rule.
         entries: cores that events without a layer enter, in order; None: the sensor if it has a destination, or else the only core
             without a source.
-        slow_clock_period_us, strict, on_outside, order, zero_weights, decimator_passes, on_overload, load_window_us, trace: see
-            `chipflow.emulator.Options`.
 
     Raises:
         DesignRuleError: the configuration breaks design rules.
