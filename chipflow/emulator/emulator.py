@@ -30,7 +30,7 @@ from chipflow.emulator.options import (
 from chipflow.emulator.outcome import Finished, checked_states, result, silences
 from chipflow.emulator.sensor import process
 from chipflow.errors import EmulatorError, StrictModeError
-from chipflow.events.array import EVENT_DTYPE, EventArray, OnOutside, make_events
+from chipflow.events.array import EVENT_DTYPE, EVENT_LAYER_DTYPE, EventArray, OnOutside, make_events
 from chipflow.events.readings import ReadoutOutput, SensorCounters, SensorOutput
 from chipflow.events.result import RunResult
 from hwconfig.config import ChipConfig
@@ -380,5 +380,4 @@ class Emulator:
 
 
 def _concatenated(pieces: list[EventArray], *, with_layer: bool = False) -> EventArray:
-    empty = make_events([], [], [], [], [] if with_layer else None)
-    return np.concatenate([empty, *pieces])
+    return np.concatenate(pieces) if pieces else np.empty(0, EVENT_LAYER_DTYPE if with_layer else EVENT_DTYPE)

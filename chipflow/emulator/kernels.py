@@ -27,6 +27,7 @@ from chipflow.emulator.vectors import address, bits_set, lowest_bit, update_boun
 jit = nb.njit(error_model="numpy", forceinline=True)  # no division by zero is possible: no code to report it
 u64, i64, i16 = nb.uint64, nb.int64, nb.int16
 ONE = np.uint64(1)
+NOWHERE = np.uint64(2**64 - 1)
 
 
 def _array(name) -> Any:
@@ -41,7 +42,7 @@ def _array(name) -> Any:
 cores_of = _array("cores")
 routes_of = _array("routes")
 ports_of = _array("ports")
-touched_of = _array("touched")
+arrivals_of = _array("arrivals")
 amounts_of = _array("amounts")
 counts_of = _array("counts")
 alive_of = _array("alive")
@@ -261,16 +262,16 @@ def _push(rank, begin, end, first_route, end_route, sequential, net):
 
 
 @jit
-def _place(rank, element, net):
-    """(f, y, x) of an element of a core's list, or of that of the input (rank INPUT)."""
+def _place(rank, element, route, net):
+    """(feature, pixel) of an element of a core's list, or of that of the input (rank INPUT), in the map of a route; NOWHERE is outside it."""
     if rank == INPUT:
         n = element >> u64(CAUSE_AT)
-        return u64(i64(input_f_of(net)[n])), u64(i64(input_y_of(net)[n])), u64(i64(input_x_of(net)[n]))
-    core = cores_of(net)[u64(rank)]
-    neuron = element & u64(NEURON_MASK)
-    pixel = (neuron * u64(core[FEATURES_RECIPROCAL])) >> u64(RECIPROCAL_BITS)
-    y = (pixel * u64(core[WIDTH_RECIPROCAL])) >> u64(RECIPROCAL_BITS)
-    return neuron - pixel * u64(core[FEATURES]), y, pixel - y * u64(core[WIDTH])
+        y, x = u64(i64(input_y_of(net)[n])), u64(i64(input_x_of(net)[n]))
+        height, width = u64(route[MAP_HEIGHT]), u64(route[MAP_WIDTH])
+        return u64(i64(input_f_of(net)[n])), y * width + x if y < height and x < width else NOWHERE
+    core, neuron = cores_of(net)[u64(rank)], element & u64(NEURON_MASK)
+    pixel = (neuron * u64(core[RECIPROCAL])) >> u64(RECIPROCAL_BITS)
+    return neuron - pixel * u64(core[FEATURES]), pixel
 
 
 @jit
@@ -288,40 +289,31 @@ def _prepare(rank, begin, last, route, net):
     """
     target = u64(route[TARGET])
     core, totals = cores_of(net)[target], totals_of(net)[target]
-    shift, channels = u64(route[SHIFT]), u64(route[CHANNELS])
-    rows_at, height, columns_at, width = (
-        u64(route[ROWS_AT]),
-        u64(route[MAP_HEIGHT]),
-        u64(route[COLUMNS_AT]),
-        u64(route[MAP_WIDTH]),
-    )
-    touched, counts, jobs, counts_at = touched_of(net), counts_of(net), jobs_of(net), u64(core[COUNTS_AT])
+    shift, channels, arrivals_at = u64(route[SHIFT]), u64(route[CHANNELS]), u64(route[ARRIVALS_AT])
+    arrivals, counts, jobs, counts_at = arrivals_of(net), counts_of(net), jobs_of(net), u64(core[COUNTS_AT])
     counts_row, weights_at, channel_taps = u64(core[COUNTS_ROW]), u64(core[WEIGHTS_AT]), u64(core[CHANNEL_TAPS])
     outside, remainder, synops, updates, spent, count = i64(0), i64(0), i64(0), i64(0), i64(0), u64(0)
     for i in range(begin, last):
         element = _element(rank, i, net)
-        f, y, x = _place(rank, element, net)
+        f, pixel = _place(rank, element, route, net)
         c = f + shift
-        if c >= channels or y >= height or x >= width:
+        if c >= channels or pixel == NOWHERE:
             outside += 1
             continue
-        row, column = touched[rows_at + y], touched[columns_at + x]
-        rows, extent = i64(row[EXTENT]), i64(column[EXTENT])
-        if rows < 0 or extent < 0:
-            if rows == OUTSIDE or extent == OUTSIDE:
+        arrival = arrivals[arrivals_at + pixel]
+        rows = i64(arrival[ROWS])
+        if rows < 0:
+            if rows == OUTSIDE:
                 outside += 1
             else:
                 remainder += 1
             continue
-        synops += rows * extent
+        synops += rows * i64(arrival[EXTENT])
         spent += rows
-        updates += i64(counts[counts_at + c * counts_row + u64(row[CLASS]) + u64(column[CLASS])])
+        updates += i64(counts[counts_at + c * counts_row + u64(arrival[CLASS])])
         job = jobs[count]
-        job[JOB_FIRST], job[JOB_EXTENT], job[JOB_ROWS] = i64(row[FIRST]) + i64(column[FIRST]), extent, rows
-        job[JOB_AT], job[JOB_CAUSE] = (
-            i64(weights_at + c * channel_taps + u64(row[TAP]) + u64(column[TAP])),
-            i64(element & u64(CAUSE_MASK)),
-        )
+        job[JOB_FIRST], job[JOB_EXTENT], job[JOB_ROWS] = arrival[FIRST], arrival[EXTENT], rows
+        job[JOB_AT], job[JOB_CAUSE] = i64(weights_at + c * channel_taps + u64(arrival[TAP])), i64(element & u64(CAUSE_MASK))
         count += ONE
     totals[EVENTS_IN] += last - begin
     totals[HANDLED] += i64(count)
@@ -376,8 +368,8 @@ def _read_out(rank, begin, last, route, net):
         return DONE
     for i in range(begin, last):
         element = _element(rank, i, net)
-        f = _place(rank, element, net)[0]
-        number = u64(touched_of(net)[u64(route[ROWS_AT]) + f][EXTENT]) if f < u64(route[MAP_HEIGHT]) else u64(0)
+        f = _place(rank, element, route, net)[0]
+        number = u64(arrivals_of(net)[u64(route[ARRIVALS_AT]) + f][CLASS]) if f < u64(route[CHANNELS]) else u64(0)
         if number:
             readout[number] = min(readout[number] + 1, options_of(net)[MOST_COUNT])
             continue

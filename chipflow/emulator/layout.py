@@ -213,7 +213,7 @@ def network_layout(
         "cores": cores,
         "routes": np.array(tables.routes, np.int64).reshape(-1, r.N_ROUTE),
         "ports": np.array(ports, np.int64).reshape(-1, r.N_PORT),
-        "touched": np.concatenate([*tables.touched, np.zeros((1, r.N_TOUCHED))]).astype(np.int32),
+        "arrivals": np.concatenate([*tables.arrivals, np.zeros((1, r.N_ARRIVAL), np.int32)]),
         "amounts": _flat([piece for laid in layouts for piece in (laid.weights, laid.biases)], np.int16, r.SPARE),
         "counts": _flat([laid.counts for laid in layouts], np.int32, 0),
         "alive": _flat([piece for laid in layouts for piece in (laid.alive, np.zeros(r.SPARE))], np.int16, 0),
@@ -226,7 +226,7 @@ def _numbers(row: Array, config: ChipConfig, part: CoreConfig, laid: CoreLayout)
     """The numbers of one core that do not depend on the others."""
     features, height, width = laid.shape
     row[r.FEATURES], row[r.HEIGHT], row[r.WIDTH] = features, height, width
-    row[r.FEATURES_RECIPROCAL], row[r.WIDTH_RECIPROCAL] = _reciprocal(features), _reciprocal(width)
+    row[r.RECIPROCAL] = (1 << r.RECIPROCAL_BITS) // features + 1
     row[r.NEURONS] = features * height * width
     _, kernel, taps, _ = laid.weights.shape
     row[r.CHANNEL_TAPS], row[r.ROW_TAPS] = kernel * taps * features, part.dimensions.stride[0] * taps * features
@@ -241,10 +241,6 @@ def _numbers(row: Array, config: ChipConfig, part: CoreConfig, laid: CoreLayout)
 def decimation(config: ChipConfig, part: CoreConfig) -> int:
     """One of how many spikes passes the core's decimator; 1 if it is off."""
     return config.chip.limits.decimator_ratios[part.output_decimator_interval] if part.output_decimator_enable else 1
-
-
-def _reciprocal(n: int) -> int:
-    return (1 << r.RECIPROCAL_BITS) // n + 1
 
 
 def _flat(pieces: Sequence[Array], dtype: type[np.generic], spare: int) -> Array:
@@ -262,48 +258,57 @@ class _Tables:
 
     def __init__(self, config: ChipConfig, cores: Mapping[int, tuple[int, CoreLayout]]) -> None:
         self.routes: list[list[int]] = []
-        self.touched: list[Array] = []
+        self.arrivals: list[Array] = []
         self._config = config
         self._cores = cores
         self._length = 0
+        self._known: dict[Route, list[int]] = {}
 
     def add(self, routes: Iterable[Route]) -> tuple[int, int]:
         """Append routes; returns the numbers of the first and of the one after the last."""
         first = len(self.routes)
         for route in routes:
-            self.routes.append(self._to_core(route) if route.target in self._cores else self._to_readout(route))
+            if route not in self._known:
+                self._known[route] = self._to_core(route) if route.target in self._cores else self._to_readout(route)
+            self.routes.append(self._known[route])
         return first, len(self.routes)
 
     def _to_core(self, route: Route) -> list[int]:
         rank, laid = self._cores[route.target]
         features, _, width = laid.shape
         channels, _, taps, _ = laid.weights.shape
-        rows = _table(laid.rows, route, 0, 1, width * features, taps * features, len(laid.columns.members))
-        columns = _table(laid.columns, route, 1, features, features, features, 1)
-        return [rank, route.shift, channels, self._append(rows), len(rows), self._append(columns), len(columns)]
+        (y, drop_y), (x, drop_x) = (_pooled(axis, route, i) for i, axis in enumerate((laid.rows, laid.columns)))
+        table = np.zeros((*route.size, r.N_ARRIVAL), np.int32)
+        table[..., r.FIRST] = (laid.rows.first[y, None] * width + laid.columns.first[x]) * features
+        table[..., r.TAP] = (laid.rows.tap[y, None] * taps + laid.columns.tap[x]) * features
+        table[..., r.ROWS], table[..., r.EXTENT] = laid.rows.count[y, None], laid.columns.count[x] * features
+        table[..., r.CLASS] = laid.rows.number[y, None] * len(laid.columns.members) + laid.columns.number[x]
+        # Outside on one axis beats a remainder on the other.
+        dropped = np.where(drop_y[:, None] & drop_x, np.maximum(drop_y[:, None], drop_x), drop_y[:, None] | drop_x)
+        table[dropped != 0, r.ROWS] = dropped[dropped != 0]
+        return [rank, route.shift, channels, self._append(table.reshape(-1, r.N_ARRIVAL)), *route.size]
 
     def _to_readout(self, route: Route) -> list[int]:
         """To the class of each feature."""
         if not self._config.readout.enable:
-            return [r.TO_NOWHERE, route.shift, 0, 0, 0, 0, 0]
+            return [r.TO_NOWHERE, route.shift, 0, 0, 0, 0]
         readout = self._config.chip.readout
         features = self._config.chip.limits.features
-        table = np.zeros((features, r.N_TOUCHED), np.int64)
-        table[:, r.EXTENT] = [readout.class_of(feature + route.shift) or 0 for feature in range(features)]
-        return [r.TO_READOUT, route.shift, features, self._append(table), features, 0, 0]
+        table = np.zeros((features, r.N_ARRIVAL), np.int32)
+        table[:, r.CLASS] = [readout.class_of(feature + route.shift) or 0 for feature in range(features)]
+        return [r.TO_READOUT, route.shift, features, self._append(table), 0, 0]
 
     def _append(self, table: Array) -> int:
         """Where the table begins."""
         at = self._length
-        self.touched.append(table)
+        self.arrivals.append(table)
         self._length += len(table)
         return at
 
 
-def _table(axis: Axis, route: Route, i: int, unit: int, first: int, tap: int, number: int) -> Array:
-    """What is touched from each coordinate of a route's map; the last four are what the numbers of the axis are multiplied by."""
+def _pooled(axis: Axis, route: Route, i: int) -> tuple[Array, Array]:
+    """For each coordinate along an axis of the map that a route comes from: that at its target, and 0 or why the event is dropped."""
     pooled = np.arange(route.size[i]) // route.pooling
-    inside, at = pooled < len(axis.count), np.minimum(pooled, len(axis.count) - 1)
-    table = np.stack([axis.count[at] * unit, axis.first[at] * first, axis.tap[at] * tap, axis.number[at] * number], axis=1)
-    table[~inside, r.EXTENT] = np.where(pooled >= route.full[i], r.REMAINDER, r.OUTSIDE)[~inside]
-    return table
+    size = len(axis.count)
+    why = np.where(pooled >= route.full[i], r.REMAINDER, r.OUTSIDE)
+    return np.minimum(pooled, size - 1), np.where(pooled < size, 0, why)

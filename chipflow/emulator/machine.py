@@ -70,40 +70,26 @@ class Machine:
         breadth_first: bool,
         most_count: int,
     ) -> None:
-        self._layout, self._initial, self._phases = layout, initial, phases
+        self._layout = layout
         cores = layout.constants["cores"]
-        self._net = Net(layout.constants | _work_space(cores, bool(most_count)) | self._fresh())
+        self._net = Net(layout.constants | _work_space(cores, bool(most_count)) | _memory(initial, phases))
         options = self._net["options"]
         options[r.PERIOD], options[r.WINDOW], options[r.BUDGET] = period, window, BUDGET
         options[r.STRICT], options[r.BREADTH_FIRST], options[r.STEPWISE] = strict, breadth_first, breadth_first
         options[r.READS_OUT], options[r.MOST_COUNT] = bool(most_count), most_count
-        self._written = True  # states came from outside since the kernels ran
+        for rank in range(len(layout.cores)):
+            self._judge(rank)
         self._stopping = False
         self.begin()
+        self._start = self.save()
 
     def stop(self) -> None:
         """From another thread: let the call of `advance` that is under way end soon, with CancelledError."""
         self._stopping = True
 
-    def _fresh(self) -> dict[str, Array]:
-        cores = len(self._layout.cores)
-        totals = np.zeros((cores, r.N_TOTALS), np.int64)
-        totals[:, r.PHASE] = self._phases
-        spare = np.zeros(r.SPARE, np.int16)
-        states = [piece for initial in self._initial for piece in (self.to_kernel(initial), spare)]
-        return {
-            "states": np.concatenate(states),
-            "totals": totals,
-            "load": np.zeros((cores, r.N_LOAD), np.int64),
-            "readout": np.zeros(r.N_READOUT, np.int64),
-        }
-
     def reset(self) -> None:
         """Initial states, decimators, readout; the clock at 0."""
-        for name, array in self._fresh().items():
-            self._net[name][:] = array
-        self._written = True
-        self.begin()
+        self.restore(self._start)
 
     def begin(self) -> None:
         """Set the clock and the counters of a run to 0; states stay."""
@@ -122,27 +108,21 @@ class Machine:
 
     def write(self, rank: int, states: npt.NDArray[np.int16]) -> None:
         """Replace a core's states, int16 [f][y][x]."""
-        self._states(rank)[:] = self.to_kernel(states)
-        self._written = True
+        self._states(rank)[:] = _to_kernel(states)
+        self._judge(rank)
 
     def _states(self, rank: int) -> npt.NDArray[np.int16]:
         core = self._layout.constants["cores"][rank]
         return self._net["states"][core[r.STATES_AT] : core[r.STATES_AT] + core[r.NEURONS]]
 
-    @staticmethod
-    def to_kernel(states: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-        """[f][y][x] -> flat [y][x][f]."""
-        return np.asarray(states, np.int16).transpose(1, 2, 0).ravel()
-
     def save(self) -> Image:
         """Between two calls of `advance`."""
-        return Image({name: self._net[name].copy() for name in (*r.MEMORY, "progress")})
+        return Image({name: self._net[name].copy() for name in (*r.MEMORY, "general", "progress")})
 
     def restore(self, image: Image) -> None:
         """Back to what `save` copied, after whatever."""
         for name, array in image.arrays.items():
             self._net[name][:] = array
-        self._written = True
 
     @property
     def totals(self) -> npt.NDArray[np.int64]:
@@ -172,9 +152,6 @@ class Machine:
         for name in ("f", "y", "x", "t", "port"):
             net[f"input_{name}"] = getattr(inputs, name)
         options[r.N_INPUTS], options[r.END] = len(inputs.t), end
-        if self._written:
-            net["general"][:] = [not self._is_bounded(rank) for rank in range(len(self._layout.cores))]
-            self._written = False
         self._stopping = False
         before = self.save() if options[r.STRICT] and not options[r.STEPWISE] else None
         try:
@@ -218,11 +195,12 @@ class Machine:
         time = progress[r.TICK_TIME] if cause == r.BY_TICK else self._net["input_t"][cause]
         return int(progress[r.CULPRIT_RANK]), neuron, int(time)
 
-    def _is_bounded(self, rank: int) -> bool:
-        """Whether no state of the core can leave its range from now on."""
+    def _judge(self, rank: int) -> None:
+        """Which kernel a core needs, from its states as they are: the one for bounded cores proves only that they stay so."""
         core, states = self._layout.constants["cores"][rank], self._states(rank)
         traced = core[r.END_PROBE] > core[r.FIRST_PROBE]
-        return self._layout.cores[rank].bounded and not traced and core[r.LOW] <= states.min() and states.max() < core[r.HIGH]
+        bounded = self._layout.cores[rank].bounded and core[r.LOW] <= states.min() and states.max() < core[r.HIGH]
+        self._net["general"][rank] = traced or not bounded
 
     def _take_out(self, keep: Mapping[str, list[Array]]) -> None:
         progress = self._net["progress"]
@@ -240,6 +218,25 @@ class Machine:
             larger[: tail - head] = self._net[name][head:tail]
             self._net[name] = larger
         progress[r.HEAD], progress[r.TAIL] = 0, tail - head
+
+
+def _memory(initial: Sequence[npt.NDArray[np.int16]], phases: Sequence[int]) -> dict[str, Array]:
+    """After a reset."""
+    totals = np.zeros((len(initial), r.N_TOTALS), np.int64)
+    totals[:, r.PHASE] = phases
+    spare = np.zeros(r.SPARE, np.int16)
+    states = [piece for array in initial for piece in (_to_kernel(array), spare)]
+    return {
+        "states": np.concatenate([*states, spare[:0]]),
+        "totals": totals,
+        "load": np.zeros((len(initial), r.N_LOAD), np.int64),
+        "readout": np.zeros(r.N_READOUT, np.int64),
+    }
+
+
+def _to_kernel(states: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """[f][y][x] -> flat [y][x][f]."""
+    return np.asarray(states, np.int16).transpose(1, 2, 0).ravel()
 
 
 def _work_space(cores: Array, reads_out: bool) -> dict[str, Array]:

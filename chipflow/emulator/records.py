@@ -14,30 +14,29 @@ STATE_MIN, STATE_MAX = -32768, 32767
 LANES = 32
 WIDE_LANES = 2 * LANES  # neurons that one step of the kernels updates, in short rows and in long ones
 SPARE = WIDE_LANES  # elements behind all amounts, and behind the states of each core, that such a step may read
-RECIPROCAL_BITS = 40  # n // d is n * reciprocal >> 40, exact where n * d < 2**40
+RECIPROCAL_BITS = 40  # n // features is n * RECIPROCAL >> 40, exact where n * features < 2**40
 
 # Columns of cores. Names with AT are offsets into the flat arrays.
-(FEATURES, FEATURES_RECIPROCAL, WIDTH, WIDTH_RECIPROCAL, HEIGHT, NEURONS, CHANNEL_TAPS, ROW_TAPS) = range(8)
-(STATES_AT, WEIGHTS_AT, BIASES_AT, COUNTS_AT, COUNTS_ROW, LIST_AT, LIST_ROOM, MOST_SPIKES) = range(8, 16)
-(LOW, HIGH, KEEP, ABSENT, DECIMATE, MONITORED, LEAKS, LEAKING) = range(16, 24)
-(FIRST_ROUTE, END_ROUTE, FIRST_PROBE, END_PROBE, SEQUENTIAL) = range(24, 29)
+(FEATURES, RECIPROCAL, WIDTH, HEIGHT, NEURONS, CHANNEL_TAPS, ROW_TAPS) = range(7)
+(STATES_AT, WEIGHTS_AT, BIASES_AT, COUNTS_AT, COUNTS_ROW, LIST_AT, LIST_ROOM, MOST_SPIKES) = range(7, 15)
+(LOW, HIGH, KEEP, ABSENT, DECIMATE, MONITORED, LEAKS, LEAKING) = range(15, 23)
+(FIRST_ROUTE, END_ROUTE, FIRST_PROBE, END_PROBE, SEQUENTIAL) = range(23, 28)
 N_CORE = SEQUENTIAL + 1
 
 # Columns of ports: the routes of an input port, and whether its events go one by one
 PORT_FIRST, PORT_END, PORT_SEQUENTIAL = range(3)
 N_PORT = 3
 
-# Columns of routes. ROWS_AT, COLUMNS_AT: offsets in touched, of tables as long as the map that the route comes from is high and wide.
-TARGET, SHIFT, CHANNELS, ROWS_AT, MAP_HEIGHT, COLUMNS_AT, MAP_WIDTH = range(7)
-N_ROUTE = 7
-TO_READOUT, TO_NOWHERE = -1, -2  # targets that are no rank; for the readout block, rows stand for features
+# Columns of routes. ARRIVALS_AT: of the first pixel of the map that the route comes from, or of the readout block's classes.
+TARGET, SHIFT, CHANNELS, ARRIVALS_AT, MAP_HEIGHT, MAP_WIDTH = range(6)
+N_ROUTE = 6
+TO_READOUT, TO_NOWHERE = -1, -2  # targets that are no rank
 
-# Columns of touched: what an event in one row (or column) of a route's map touches
-EXTENT, FIRST, TAP, CLASS = range(4)
-"""How many rows (columns x features); first neuron; offset of its weight; part of the column in the table of counts. For the
-readout block, EXTENT is the class of a feature, 0 for none."""
-N_TOUCHED = 4
-OUTSIDE, REMAINDER = -1, -2  # in place of EXTENT: why the event is dropped
+# Columns of arrivals, one line for each pixel of a route's map: what an event there touches. First neuron, offset of its weight, rows of
+# neurons, neurons in each, and column in the table of counts. For the readout block, one line for each feature: its class, 0 for none.
+FIRST, TAP, ROWS, EXTENT, CLASS = range(5)
+N_ARRIVAL = 8  # a power of two, so that a line does not lie across two lines of the cache
+OUTSIDE, REMAINDER = -1, -2  # in place of ROWS: why the event is dropped
 
 # Columns of totals. PHASE: the decimator's count since the last spike that passed
 (EVENTS_IN, DROPPED_OUTSIDE, DROPPED_REMAINDER, HANDLED, SYNOPS, UPDATES, LEAK_UPDATES) = range(7)
@@ -99,9 +98,9 @@ CONSTANTS = {
     "cores": Kind(np.int64, N_CORE),
     "routes": Kind(np.int64, N_ROUTE),
     "ports": Kind(np.int64, N_PORT),
-    "touched": Kind(np.int32, N_TOUCHED),
+    "arrivals": Kind(np.int32, N_ARRIVAL),
     "amounts": Kind(np.int16),  # of each core, weights [c][ky][tap][f] and biases [y][x][f]; SPARE elements more
-    "counts": Kind(np.int32),  # of each core, input feature, class of the row and of the column: how many taps are synapses
+    "counts": Kind(np.int32),  # of each core, input feature, class of the pixel: how many taps are synapses
     "alive": Kind(np.int16),  # like the states: -1, or 0 for a killed neuron
     "probes": Kind(np.int64),  # numbers of the traced neurons, core by core
 }

@@ -38,18 +38,20 @@ def spikes(kept: Kept, cores: Array, order: Sequence[int], sensed: EventArray) -
         order: core ids by rank.
         sensed: reported events of the sensor, with the field layer.
     """
-    neuron = (joined(kept, "reports") & np.uint64(r.NEURON_MASK)).view(np.int64)
+    neuron = (joined(kept, "reports") & np.uint64(r.NEURON_MASK)).astype(np.uint32)
     rank = joined(kept, "report_rank")
     found = np.empty(len(neuron) + len(sensed), EVENT_LAYER_DTYPE)
     found[: len(sensed)] = sensed
     mine = found[len(sensed) :]
-    features, width = cores[rank, r.FEATURES], cores[rank, r.WIDTH]
-    pixel, mine["p"] = np.divmod(neuron, features)
-    mine["y"], mine["x"] = np.divmod(pixel, width)
+    features, width = cores[:, r.FEATURES].astype(np.uint32)[rank], cores[:, r.WIDTH].astype(np.uint32)[rank]
+    pixel = neuron // features
+    y = pixel // width
+    mine["p"], mine["y"], mine["x"] = neuron - pixel * features, y, pixel - y * width
     mine["t"], mine["layer"] = joined(kept, "report_t"), np.asarray(order, np.uint8)[rank]
+    if not len(sensed) and np.count_nonzero(cores[:, r.MONITORED]) < 2:
+        return found  # one core's spikes are in order already
     ranks = np.concatenate([np.full(len(sensed), SENSOR_RANK), rank])
-    # One reporter's events are in order already.
-    return found if not ranks.size or (ranks == ranks[0]).all() else found[np.lexsort((ranks, found["t"]))]
+    return found[np.lexsort((ranks, found["t"]))]
 
 
 def counters(totals: Array) -> CoreCounters:

@@ -49,6 +49,9 @@ def as_events(array: Any) -> EventArray:
 
     Raises:
         EventError: other fields or dtypes, values that do not fit, negative or descending times; `.index` is the first such event.
+
+    Returns:
+        An event array; the given one, not copied, if it is one.
     """
     found: Any = np.asarray(array)
     names = cast("tuple[str, ...] | None", found.dtype.names)
@@ -58,6 +61,9 @@ def as_events(array: Any) -> EventArray:
         raise EventError(f"events must be {_NEEDED}; found the fields {', '.join(names)}: rename or remove the others")
     if found.ndim != 1:
         raise EventError(f"events must have one axis, found shape {found.shape}: flatten them in the order of time")
+    if found.dtype in (EVENT_DTYPE, EVENT_LAYER_DTYPE):
+        _check_times(found["t"])
+        return found
     return _from_columns({name: found[name] for name in names})
 
 

@@ -157,10 +157,15 @@ class RunResult:
     def counts(self, layer: int | str | None = None) -> npt.NDArray[np.int64]:
         """Spikes of every neuron of a monitored layer, int64 [feature, y, x]; None: the last monitored layer."""
         core = self.core_of(layer)
-        mine = self.events[self.events["layer"] == core]
-        shape = self.shapes[core]
-        flat = np.ravel_multi_index((mine["p"], mine["y"], mine["x"]), shape)
-        return np.bincount(flat, minlength=int(np.prod(shape))).astype(np.int64).reshape(shape)
+        p, y, x = (self.events[name].astype(np.int64) for name in "pyx")
+        features, height, width = self.shapes[core]
+        flat = (p * height + y) * width + x
+        mine = flat if self._reports_only(core) else flat[self.events["layer"] == core]
+        return np.bincount(mine, minlength=features * height * width).reshape(features, height, width)
+
+    def _reports_only(self, core: int) -> bool:
+        """Whether all reported events are spikes of this core."""
+        return self.monitored == (core,) and self.sensor is None
 
     def prediction(self, layer: int | str | None = None) -> int:
         """The feature with most spikes, the lowest of equals."""
