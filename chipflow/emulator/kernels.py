@@ -387,17 +387,15 @@ def _deliver(frame, net):
     rank, begin, last = frame[FRAME_RANK], frame[FRAME_NEXT], frame[FRAME_LAST]
     if frame[FRAME_SEQUENTIAL]:
         last = begin + 1
-    target = route[TARGET]
-    if target >= 0:
-        core = cores_of(net)[u64(target)]
+    if route[TARGET] < 0:
+        stopped, status = last, _read_out(rank, begin, last, route, net)
+    else:
+        core = cores_of(net)[u64(route[TARGET])]
         if core[END_PROBE] > core[FIRST_PROBE]:
             last = min(last, begin + PROBE_BATCH)
         if not _has_room(core, last - begin, net):
             return FULL
-    if target >= 0:
         stopped, status = _pass_on(rank, begin, last, route, net)
-    else:
-        stopped, status = last, _read_out(rank, begin, last, route, net)
     if frame[FRAME_SEQUENTIAL]:
         frame[FRAME_ROUTE] += 1
         if frame[FRAME_ROUTE] == frame[FRAME_END]:
