@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator.network import Network
+from chipflow.emulator.options import MOST_TIME_US, check_length
 from chipflow.emulator.sensor import sensor_map
 from chipflow.errors import EmulatorError, EventError
 from chipflow.events.array import EventArray, OnOutside, as_events, describe, outside
@@ -21,12 +22,11 @@ def checked_duration(duration: int | None, last_t: int) -> int | None:
     """The duration as int.
 
     Raises:
-        EmulatorError: not a whole, non-negative number of microseconds that a time can have, or before the last event.
+        EmulatorError: not a whole, non-negative number of microseconds that the emulator can count, or before the last event.
     """
     if duration is None:
         return None
-    if isinstance(duration, bool) or int(duration) != duration or not 0 <= duration <= np.iinfo(np.int64).max:
-        raise EmulatorError(f"duration must be a whole number of microseconds from 0, found {duration!r}")
+    check_length("duration", duration, 0)
     if last_t > duration:
         raise EmulatorError(
             f"the last event fed came at {last_t} us, after the duration of {duration} us: give a longer duration"
@@ -115,6 +115,13 @@ class InputRules:
             index = int(np.argmax(t > duration))
             raise EventError(
                 f"{describe(events, index)} comes after the duration of {duration} us: give a longer duration", index
+            )
+        if int(t[-1]) > MOST_TIME_US:
+            index = int(np.argmax(t > MOST_TIME_US))
+            raise EventError(
+                f"{describe(events, index)} comes later than {MOST_TIME_US} us, the latest time that can be counted: "
+                "shift the recording with chipflow.events.rebase_time(events)",
+                index,
             )
         if first and self.period is not None and int(t[0]) > MOST_TICKS_BEFORE_FIRST_EVENT * self.period:
             raise EventError(

@@ -17,6 +17,8 @@ DecimatorPass = Literal["last", "first"]
 OnOverload = Literal["warn", "error"]
 Neuron = tuple[int, int, int]
 LOAD_WINDOW_US = 10_000
+MOST_TIME_US = (1 << 62) - 1
+"""Latest time, longest duration and period: the sum of two of them fits 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,7 @@ class Options:
             if getattr(self, name) not in get_args(kind):
                 known = " or ".join(f'"{value}"' for value in get_args(kind))
                 raise EmulatorError(f"{name} must be {known}, found {getattr(self, name)!r}")
-        if not _is_whole(self.load_window_us) or self.load_window_us < 1:
-            raise EmulatorError(f"load_window_us must be a whole number of microseconds from 1, found {self.load_window_us!r}")
+        check_length("load_window_us", self.load_window_us)
         _check_period(config, self.slow_clock_period_us)
         _check_traced(config, self.trace)
         return self
@@ -87,10 +88,15 @@ def _is_whole(value: object) -> bool:
         return False
 
 
+def check_length(name: str, value: object, least: int = 1) -> None:
+    """Raises EmulatorError for anything but a whole number of microseconds that the emulator can count."""
+    if not _is_whole(value) or not least <= int(value) <= MOST_TIME_US:  # pyright: ignore[reportArgumentType]
+        raise EmulatorError(f"{name} must be a whole number of microseconds from {least} to {MOST_TIME_US}, found {value!r}")
+
+
 def _check_period(config: ChipConfig, period: int | None) -> None:
     if period is not None:
-        if not _is_whole(period) or period < 1:
-            raise EmulatorError(f"slow_clock_period_us must be a whole number of microseconds from 1, found {period!r}")
+        check_length("slow_clock_period_us", period)
         return
     leaking = {core: part for core, part in config.cnn_layers.items() if part.leak_enable}
     internal = [f"core {core}" for core, part in leaking.items() if part.leak_internal_slow_clk_enable]
