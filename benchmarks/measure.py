@@ -33,12 +33,18 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def milliseconds(seconds: Sequence[float]) -> list[str]:
+def milliseconds(seconds: Sequence[float], digits: int = 1) -> list[str]:
     """Cells for a table: the median, and the range that holds four of five measurements."""
-    if len(seconds) < 2:
-        return [f"{1e3 * seconds[0]:.1f}", ""]
-    tenths = statistics.quantiles(seconds, n=10, method="inclusive")
-    return [f"{1e3 * statistics.median(seconds):.1f}", f"{1e3 * tenths[0]:.1f} .. {1e3 * tenths[-1]:.1f}"]
+    scaled = [1e3 * taken for taken in seconds]
+    return [f"{statistics.median(scaled):.{digits}f}", four_of_five(scaled, digits)]
+
+
+def four_of_five(values: Sequence[float], digits: int = 1) -> str:
+    """The range that holds four of five values; nothing for a single one."""
+    if len(values) < 2:
+        return ""
+    tenths = statistics.quantiles(values, n=10, method="inclusive")
+    return f"{tenths[0]:.{digits}f} .. {tenths[-1]:.{digits}f}"
 
 
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import give_up, machine, milliseconds, one_thread, show, timed
+from benchmarks.contest import Contestant, interleaved, report, report_work, warmed_up
+from benchmarks.measure import give_up, machine, one_thread, timed
 from chipflow.events import EventArray, RunResult, events_to_raster
 from tests.emulator.silicon import data_path, read_nmnist
 
 STEP_US = 1000
-TARGET = 5.0
-
-
-@dataclass
-class Contestant:
-    """One way to get from `size` recordings (fewer in the last batch) to predictions: `run(prepare(their numbers))`."""
-
-    name: str
-    size: int
-    prepare: Callable[[Sequence[int]], Any]
-    run: Callable[[Any], list[int]]
-    warm_up_s: float = 0.0
-    prepare_s: list[float] = field(default_factory=list[float])
-    run_s: list[float] = field(default_factory=list[float])
-    predictions: dict[int, int] = field(default_factory=dict[int, int])
-
-    @property
-    def whole_s(self) -> list[float]:
-        """From events to predictions, per recording."""
-        return [a + b for a, b in zip(self.prepare_s, self.run_s, strict=True)]
+TARGET = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,20 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _check_packages()
     one_thread()
     print(machine("numpy", "numba", "torch", "sinabs"), flush=True)
-    labels, events = _recordings(recordings, options.recordings)
+    labels, events = labelled_recordings(recordings, options.recordings)
     results: dict[int, RunResult] = {}
     contestants = [_emulator(network, events, results), *(_sinabs(network, events, size) for size in sorted({1, *options.batch}))]
-    for _ in range(options.rounds):
-        _interleaved(contestants, len(events))
-    _report(contestants, labels)
-    _report_work(contestants[0], events, results)
+    interleaved(contestants, len(events), options.rounds)
+    report("N-MNIST network", contestants, labels, TARGET)
+    report_work(contestants[0], list(results.values()))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=100, help="how many of the 100 test recordings")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is run")
-    parser.add_argument("--batch", type=int, nargs="*", default=[8, 32], help="batch sizes for sinabs, beside 1")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each runs every recording")
+    parser.add_argument("--batch", type=int, nargs="*", default=[], help="batch sizes for sinabs, beside 1")
     return parser.parse_args(arguments)
 
 
@@ -74,7 +52,8 @@ def _check_packages() -> None:
         give_up(f"{error.name} is not installed: make bench, or pip install -e '.[dev,bench]'")
 
 
-def _recordings(folder: Path, count: int) -> tuple[list[int], list[EventArray]]:
+def labelled_recordings(folder: Path, count: int) -> tuple[list[int], list[EventArray]]:
+    """Labels and events of the first of the test set."""
     table = np.loadtxt(folder / "test100.txt", dtype=int)[:count]
     return [int(label) for _, label in table], [read_nmnist(folder / f"{number}.bs2") for number, _ in table]
 
@@ -96,7 +75,7 @@ def _emulator(path: Path, events: list[EventArray], results: dict[int, RunResult
             results[i] = device.run(program, events[i])
         return [results[i].prediction() for i in numbers]
 
-    return _warmed_up(Contestant("chipflow emulator", 1, list, run), len(events))
+    return warmed_up(Contestant("chipflow emulator", 1, list, run), len(events))
 
 
 def _sinabs(path: Path, events: list[EventArray], size: int) -> Contestant:
@@ -125,75 +104,7 @@ def _sinabs(path: Path, events: list[EventArray], size: int) -> Contestant:
             out = network(inputs.flatten(0, 1))
         return out.unflatten(0, inputs.shape[:2]).sum(1).argmax(1).tolist()
 
-    return _warmed_up(Contestant(f"sinabs, batch of {size}", size, frames, run), len(events))
-
-
-def _warmed_up(contestant: Contestant, count: int) -> Contestant:
-    """Run once, and once more with the size of the last, smaller batch: each size is a network of its own to sinabs."""
-    first, rest = contestant.prepare(range(min(contestant.size, count))), contestant.prepare(range(count % contestant.size or 1))
-    contestant.warm_up_s = timed(lambda: contestant.run(first))[0]
-    contestant.run(rest)
-    return contestant
-
-
-def _interleaved(contestants: list[Contestant], count: int) -> None:
-    """One pass over the recordings, all contestants in turn, so that what else the machine does hits all alike."""
-    for last in range(count):
-        for contestant in contestants:
-            full = (last + 1) % contestant.size == 0
-            if full or last + 1 == count:
-                _one_batch(contestant, range(last // contestant.size * contestant.size, last + 1))
-
-
-def _one_batch(contestant: Contestant, numbers: Sequence[int]) -> None:
-    prepare_s, inputs = timed(lambda: contestant.prepare(numbers))
-    run_s, predictions = timed(lambda: contestant.run(inputs))
-    contestant.prepare_s += [prepare_s / len(numbers)] * len(numbers)
-    contestant.run_s += [run_s / len(numbers)] * len(numbers)
-    contestant.predictions.update(zip(numbers, predictions, strict=True))
-
-
-def _report(contestants: list[Contestant], labels: list[int]) -> None:
-    emulator = contestants[0]
-    columns = [
-        "ms / sample",
-        "four of five",
-        "ms with frames",
-        "ratio",
-        "ratio with frames",
-        "right",
-        "as emulator",
-        "first run s",
-    ]
-    rows = [_row(one, emulator, labels) for one in contestants]
-    show(f"N-MNIST network, {len(labels)} recordings, medians, one thread", ["", *columns], rows)
-    ratio = statistics.median(contestants[1].run_s) / statistics.median(emulator.run_s)
-    verdict = "met" if ratio >= TARGET else "missed"
-    print(f"{contestants[1].name} takes {ratio:.1f} times as long per sample as the emulator; target {TARGET:g}: {verdict}\n")
-
-
-def _row(one: Contestant, emulator: Contestant, labels: list[int]) -> list[str]:
-    """`ratio` is how many times the emulator's time it takes; `right` and `as emulator` count predictions."""
-    base, run, whole = (statistics.median(seconds) for seconds in (emulator.run_s, one.run_s, one.whole_s))
-    right = sum(one.predictions[i] == label for i, label in enumerate(labels))
-    same = sum(one.predictions[i] == emulator.predictions[i] for i in range(len(labels)))
-    times = [*milliseconds(one.run_s), f"{1e3 * whole:.1f}", f"{run / base:.2f}", f"{whole / base:.2f}"]
-    return [one.name, *times, f"{right} of {len(labels)}", f"{same} of {len(labels)}", f"{one.warm_up_s:.2f}"]
-
-
-def _report_work(emulator: Contestant, events: list[EventArray], results: dict[int, RunResult]) -> None:
-    """Rates over the time of all runs, so that long recordings weigh more than in the median."""
-    seconds = sum(emulator.run_s) * len(events) / len(emulator.run_s)
-    counters = [core for result in results.values() for core in result.counters.values()]
-    synops, updates, spikes = (sum(getattr(core, name) for core in counters) for name in ("synops", "updates", "spikes"))
-    amounts = {
-        "input events": sum(map(len, events)),
-        "synaptic operations": synops,
-        "of these with a non-zero weight": updates,
-        "spikes": spikes,
-    }
-    rows = [[name, f"{n:,}", f"{n / len(events):,.0f}", f"{n / seconds / 1e6:,.3f}"] for name, n in amounts.items()]
-    show("what the emulator did", ["", "all recordings", "per recording", "million / s"], rows)
+    return warmed_up(Contestant(f"sinabs, batch of {size}", size, frames, run), len(events))
 
 
 if __name__ == "__main__":

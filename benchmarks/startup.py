@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make a program and a recording, then time the commands on them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=7, help="fresh processes per command")
+    parser.add_argument("--cold", type=int, default=3, help="how often the kernels are compiled, some seconds each time")
     options = parser.parse_args(arguments)
     print(machine("numpy", "pydantic", "numba", "torch"), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         program, recording = _files(Path(folder))
         commands = _commands(program, recording)
-        first_s = _first_run_of_all(commands["chipflow run"], Path(folder) / "fresh")
+        _report_first_runs(_first_runs(commands["chipflow run"], Path(folder), options.cold))
         _report(commands, _wall_times(commands, options.processes))
-    print(f"the first `chipflow run` after an installation, which compiles the kernels, takes {first_s:.1f} s\n")
 
 
 def _files(folder: Path) -> tuple[Path, Path]:
@@ -76,12 +76,29 @@ def _python(command: Command, *options: str, environment: Mapping[str, str] | No
     return done.stderr
 
 
-def _first_run_of_all(command: Command, folder: Path) -> float:
-    """Seconds of a run from a copy of the packages in which nothing is compiled yet, with caches of its own."""
+def _first_runs(command: Command, folder: Path, times: int) -> dict[str, list[float]]:
+    """Seconds of a run in which the kernels are compiled and kept, and of one that finds them, in turn."""
+    _python(command)
+    seconds: dict[str, list[float]] = {"cold, as after an installation": [], "warm": []}
+    for number in range(times):
+        environment = _nothing_compiled(folder / f"fresh{number}")
+        for taken, those in zip(seconds.values(), (environment, {}), strict=True):
+            taken.append(timed(lambda those=those: _python(command, environment=those))[0])
+    return seconds
+
+
+def _nothing_compiled(folder: Path) -> dict[str, str]:
+    """The environment of a copy of the packages without anything compiled, with a kernel cache of its own."""
     for package in ("chipflow", "hwconfig"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    environment = {"PYTHONPATH": str(folder), "CHIPFLOW_CACHE_DIR": str(folder / "cache")}
-    return timed(lambda: _python(command, environment=environment))[0]
+    return {"PYTHONPATH": str(folder), "CHIPFLOW_CACHE_DIR": str(folder / "cache")}
+
+
+def _report_first_runs(seconds: Mapping[str, Sequence[float]]) -> None:
+    warm = statistics.median(seconds["warm"])
+    rows = [[name, *milliseconds(taken), f"{statistics.median(taken) / warm:.1f}"] for name, taken in seconds.items()]
+    title = f"`chipflow run`, kernel cache cold and warm: median of {len(seconds['warm'])} fresh processes each"
+    show(title, ["kernel cache", "ms", "four of five", "times the warm one"], rows)
 
 
 def _wall_times(commands: Mapping[str, Command], processes: int) -> dict[str, list[float]]:

@@ -36,6 +36,11 @@ class EventError(ChipflowError):
         self.index = index
 
 
+def core_named(core: int, name: str) -> str:
+    """A core in messages, with the user's name of its layer."""
+    return f"core {core} ({name})" if name else f"core {core}"
+
+
 class EmulatorError(ChipflowError):
     """The emulator cannot do what it was asked."""
 
@@ -52,6 +57,7 @@ class StrictModeError(EmulatorError):
         neuron: (feature, y, x).
         time: of the event or clock tick, in microseconds.
         what: which limit was passed.
+        name: the user's name of the layer; "" where it has none.
     """
 
     CLIPPED = "the membrane potential was clipped at {}; scale weights and thresholds down"
@@ -60,12 +66,12 @@ class StrictModeError(EmulatorError):
         "give the last layer a feature for every class's address"
     )
 
-    def __init__(self, layer: int, neuron: tuple[int, int, int], time: int, what: str) -> None:
-        super().__init__(layer, neuron, time, what)  # the plain arguments, so that the error can be pickled
-        self.layer, self.neuron, self.time, self.what = layer, neuron, time, what
+    def __init__(self, layer: int, neuron: tuple[int, int, int], time: int, what: str, name: str = "") -> None:
+        super().__init__(layer, neuron, time, what, name)  # the plain arguments, so that the error can be pickled
+        self.layer, self.neuron, self.time, self.what, self.name = layer, neuron, time, what, name
 
     def __str__(self) -> str:
-        place = f"core {self.layer}, neuron (feature, y, x) = {self.neuron}, t = {self.time} us"
+        place = f"{core_named(self.layer, self.name)}, neuron (feature, y, x) = {self.neuron}, t = {self.time} us"
         return f"{place}: {self.what}, or use strict=False, which only counts it"
 
 
@@ -75,15 +81,17 @@ class OverloadError(EmulatorError):
     Attributes:
         layer: id of the core.
         load: the estimate, a `chipflow.events.CoreLoad`.
+        result: the run's `chipflow.events.RunResult`, which is complete.
+        name: the user's name of the layer; "" where it has none.
     """
 
-    def __init__(self, layer: int, load: object) -> None:
-        super().__init__(layer, load)
-        self.layer, self.load = layer, load
+    def __init__(self, layer: int, load: object, result: object = None, name: str = "") -> None:
+        super().__init__(layer, load, result, name)
+        self.layer, self.load, self.result, self.name = layer, load, result, name
 
     def __str__(self) -> str:
         return (
-            f"core {self.layer} is overloaded: {self.load}; give it less to do, another core or more time, correct the rating in the "
+            f"{core_named(self.layer, self.name)} is overloaded: {self.load}; give it less to do, another core or more time, correct the rating in the "
             'chip\'s description, or use on_overload="warn"'
         )
 

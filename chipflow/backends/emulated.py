@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
 from chipflow.backends.base import ClockedConfig, Runnable
 from chipflow.emulator import Emulator, run_batch
-from chipflow.emulator.options import LOAD_WINDOW_US, DecimatorPass, Neuron, OnOverload, Order, ZeroWeights
+from chipflow.emulator.options import Neuron
 from chipflow.emulator.what_if import WhatIfs, what_if
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
@@ -30,6 +32,7 @@ class EmulatedDevice:
         self._chip = chip
         self._open = True
         self._last: tuple[Any, Emulator] | None = None
+        self._in_use = Lock()
 
     def run(
         self,
@@ -41,24 +44,19 @@ class EmulatedDevice:
         timeout: float | None = None,
         on_outside: OnOutside = "error",
         strict: bool = True,
-        order: Order = "depth_first",
-        zero_weights: ZeroWeights = "no_synapse",
-        decimator_passes: DecimatorPass = "last",
-        on_overload: OnOverload = "warn",
-        load_window_us: int = LOAD_WINDOW_US,
         trace: Mapping[str | int, Sequence[Neuron]] | None = None,
+        **options: Any,
     ) -> RunResult:
         """As `Device.run` says; the emulator always finishes, so that running out of `timeout` is noticed at the end.
 
-        From `order` to `load_window_us` the options are those of `chipflow.emulator.Options`.
-
         Args:
             trace: for layer names or core ids, neurons (feature, y, x) whose potential is reported after every update.
+            options: further ones of `chipflow.emulator.Options`: order, zero_weights, decimator_passes, on_overload, load_window_us.
         """
         start = time.monotonic()
-        options = (strict, on_outside, order, zero_weights, decimator_passes, on_overload, load_window_us)
-        emulator, config = self._ready(program, monitor, trace, *options)
-        result = emulator.run(events, duration=duration)
+        with self._alone():
+            emulator, config = self._ready(program, monitor, trace, options | {"strict": strict, "on_outside": on_outside})
+            result = emulator.run(events, duration=duration)
         if timeout is not None and time.monotonic() - start > timeout:
             raise DeviceError(
                 f"the run took {time.monotonic() - start:.1f} s, allowed were {timeout} s: allow more, or send fewer events"
@@ -75,13 +73,14 @@ class EmulatedDevice:
         on_outside: OnOutside = "error",
         strict: bool = True,
         workers: int | None = None,
+        trace: Mapping[str | int, Sequence[Neuron]] | None = None,
+        **options: Any,
     ) -> list[RunResult]:
-        """Many recordings, each as by `run`, on all processor cores; see `chipflow.emulator.run_batch`."""
-        emulator, config = self._ready(program, monitor, None, strict, on_outside)
-        return [
-            result.with_names(config.layer_names)
-            for result in run_batch(emulator, recordings, duration=duration, workers=workers)
-        ]
+        """Many recordings, each as by `run`, on all processor cores; see `chipflow.emulator.run_batch`. Options as in `run`."""
+        with self._alone():
+            emulator, config = self._ready(program, monitor, trace, options | {"strict": strict, "on_outside": on_outside})
+        results = run_batch(emulator, recordings, duration=duration, workers=workers)
+        return [result.with_names(config.layer_names) for result in results]
 
     def what_if(self, program: Runnable | ChipConfig, events: Any, usual: RunResult, **options: Any) -> WhatIfs:
         """A run again under each rule that is not public and could be otherwise.
@@ -89,23 +88,25 @@ class EmulatedDevice:
         Args:
             usual: what `run(program, events, **options)` returned.
         """
-        emulator, _ = self._ready(
-            program, options.get("monitor"), None, options.get("strict", True), options.get("on_outside", "error")
-        )
+        with self._alone():
+            emulator, _ = self._ready(program, options.get("monitor"), None, {})
         return what_if(lambda **other: self.run(program, events, **options | other), usual, emulator.assumptions())
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        if not self._in_use.acquire(blocking=False):
+            raise DeviceError(f"{self.name} is in use by another thread: open one for each, or use run_batch")
+        try:
+            yield
+        finally:
+            self._in_use.release()
 
     def _ready(
         self,
         program: Runnable | ChipConfig,
         monitor: Sequence[str | int] | None,
         trace: Mapping[str | int, Sequence[Neuron]] | None,
-        strict: bool,
-        on_outside: OnOutside,
-        order: Order = "depth_first",
-        zero_weights: ZeroWeights = "no_synapse",
-        decimator_passes: DecimatorPass = "last",
-        on_overload: OnOverload = "warn",
-        load_window_us: int = LOAD_WINDOW_US,
+        given: Mapping[str, Any],
     ) -> tuple[Emulator, ChipConfig]:
         """An emulator after a reset, the last one where nothing changed; and the configuration."""
         if not self._open:
@@ -114,24 +115,14 @@ class EmulatedDevice:
         config = runnable.config
         if self._chip is not None and config.chip != self._chip:
             raise DeviceError(f"the program is for {config.chip.name}, the device is {self.name}: compile for {self._chip.name}")
-        traced = {_core(config, layer, "trace"): neurons for layer, neurons in (trace or {}).items()}
-        options = {
-            "entries": runnable.entries,
-            "slow_clock_period_us": runnable.slow_clock_period_us,
-            "strict": strict,
-            "on_outside": on_outside,
-            "order": order,
-            "zero_weights": zero_weights,
-            "decimator_passes": decimator_passes,
-            "on_overload": on_overload,
-            "load_window_us": load_window_us,
-            "trace": traced,
-        }
         wanted = _monitored(config, monitor)
-        if self._last is not None and self._last[0] == (wanted, options):
+        traced = {_core(config, layer, "trace"): tuple(neurons) for layer, neurons in (trace or {}).items()}
+        options = {"slow_clock_period_us": runnable.slow_clock_period_us, "trace": traced, **given}
+        key = (wanted, runnable.entries, options)
+        if self._last is not None and self._last[0] == key:
             self._last[1].reset()
         else:
-            self._last = ((wanted, options), Emulator(wanted, **options))
+            self._last = (key, Emulator(wanted, entries=runnable.entries, **options))
         return self._last[1], config
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ class Assumption:
         grade: "B" relayed or deduced from what is public, "C" not public: our choice.
         section: of the chip model.
         text: what is assumed.
-        where: layers that it is about (core ids, "sensor", "readout"); empty for the whole run.
+        where: layers that it is about (core ids, "sensor", "readout"); empty where it is about no layer in particular.
         alternative: options of the emulator under which it is otherwise; empty where no other way is implemented.
     """
 
@@ -82,25 +82,50 @@ def assumptions(config: ChipConfig, network: Network, options: Options) -> tuple
 
 
 def _of_events(case: _Case) -> Iterator[Assumption]:
-    every = case.network.order
-    creeping = case.cores(lambda part: int(part.weights.max(initial=0)) > part.threshold_high and not part.return_to_zero)
-    if creeping:
-        text = "a membrane potential stops at the largest 16-bit number instead of wrapping around; weights above the threshold get it there"
-        yield Assumption("saturation", "C", "1", text, creeping)
+    cut = case.cores(_can_be_cut)
+    if cut:
+        text = "a membrane potential stops at the largest 16-bit number instead of wrapping around"
+        yield Assumption("saturation", "C", "1", text, cut)
     zeros = case.cores(lambda part: np.any(np.asarray(part.weights) == 0))
     if zeros:
         text = "a weight of 0 is no synapse: the neuron is not updated, and does not fire though it may still be at the threshold"
         yield Assumption("zero-weights", "B", "2", text, zeros, {"zero_weights": "synapse"})
-    again = tuple(core for core in creeping if bool(np.any(np.asarray(case.config.core(core).weights) < 0)))
+    killed = case.cores(lambda part: part.kill_bits)
+    if killed:
+        text = "a killed weight is no synapse, a killed neuron is never updated, a killed bias is 0"
+        yield Assumption("kill-bits", "B", "2", text, killed)
+    again = case.cores(lambda part: _can_stay_at_the_threshold(part) and _inhibits(part))
     if again:
         text = "a neuron still at the threshold after its spike fires at its next update, also if that is an inhibiting one"
         yield Assumption("rest-above-threshold", "B", "2", text, again)
-    if len(every):
-        text = "the spikes of one event leave in the order of rows, columns, features"
-        yield Assumption("order-of-spikes", "C", "2", text, case.cores(lambda part: part.enabled_destinations))
+    spread = case.cores(lambda part: part.enabled_destinations or part.monitor_enable)
+    if spread:
+        yield Assumption(
+            "order-of-spikes", "C", "2", "the spikes of one event leave in the order of rows, columns, features", spread
+        )
     if case.dropping:
         text = "spikes from the incomplete window at the edge of a pooled map are dropped at the next core"
         yield Assumption("outside-the-map", "C", "2", text, case.dropping)
+
+
+def _largest(part: CoreConfig) -> int:
+    """The largest amount that can be added at once."""
+    biases = np.asarray(part.biases) if part.leak_enable else np.zeros(0)
+    return max(int(np.max(part.weights, initial=0)), int(np.max(biases, initial=0)))
+
+
+def _can_stay_at_the_threshold(part: CoreConfig) -> bool:
+    """Whether a neuron can be at or above the threshold after its update, or begins so."""
+    rest = not part.return_to_zero and _largest(part) > part.threshold_high
+    return rest or int(np.max(part.neurons_initial_value, initial=0)) >= part.threshold_high
+
+
+def _inhibits(part: CoreConfig) -> bool:
+    return bool(np.any(np.asarray(part.weights) < 0) or (part.leak_enable and np.any(np.asarray(part.biases) < 0)))
+
+
+def _can_be_cut(part: CoreConfig) -> bool:
+    return _can_stay_at_the_threshold(part) or part.threshold_high - 1 + _largest(part) > np.iinfo(np.int16).max
 
 
 def _of_spikes(case: _Case) -> Iterator[Assumption]:
@@ -114,7 +139,7 @@ def _of_spikes(case: _Case) -> Iterator[Assumption]:
     text = (
         "a spike has the time of the event or tick that caused it, and is handled with all that follows from it before the next"
     )
-    merging = tuple(core for core in case.network.order if case.network.ways_in(core) > 1)
+    merging = tuple(core for core in case.network.order if case.network.ways_in[core] > 1)
     if any(case.network.routes.values()):
         yield Assumption("depth-first", "B", "4", text, merging, {"order": "breadth_first"} if merging else {})
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 from chipflow.emulator.emulator import Emulator
-from chipflow.errors import EmulatorError
+from chipflow.errors import ChipflowError, EmulatorError
 from chipflow.events.result import RunResult
 
 
@@ -26,38 +27,50 @@ def run_batch(
         workers: threads; None: one for each processor that this process may use.
 
     Raises:
-        EmulatorError: fewer than one worker; and what `Emulator.run` raises, for the first recording that fails. The others are
-            then given up, as they are after Ctrl-C.
+        EmulatorError: fewer than one worker; and what `Emulator.run` raises, for the first recording that fails, with a note that
+            says which. The others are then given up, as they are after Ctrl-C.
     """
     given = list(recordings)
-    count = min(_processors() if workers is None else workers, max(len(given), 1))
-    if count < 1:
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise EmulatorError(f"workers must be a whole number from 1, found {workers!r}")
+    count = min(_processors() if workers is None else workers, max(len(given), 1))
     twins = [emulator.twin() for _ in range(count)]
     free: SimpleQueue[Emulator] = SimpleQueue()
+    given_up = Event()
     for twin in twins:
         free.put(twin)
 
     def run(events: Any) -> RunResult:
         mine = free.get()
         try:
+            if given_up.is_set():
+                raise CancelledError
             mine.reset()
             return mine.run(events, duration=duration)
         finally:
             free.put(mine)
 
-    with _pool(count, twins) as pool:
+    with _pool(count, twins, given_up) as pool:
         futures: list[Future[RunResult]] = [pool.submit(run, events) for events in given]
-        return [future.result() for future in futures]
+        return [_result(future, number, len(futures)) for number, future in enumerate(futures)]
+
+
+def _result(future: Future[RunResult], number: int, count: int) -> RunResult:
+    try:
+        return future.result()
+    except ChipflowError as error:
+        error.add_note(f"in recording {number} of {count}, counted from 0")
+        raise
 
 
 @contextmanager
-def _pool(workers: int, twins: Sequence[Emulator]) -> Generator[ThreadPoolExecutor]:
+def _pool(workers: int, twins: Sequence[Emulator], given_up: Event) -> Generator[ThreadPoolExecutor]:
     """Threads that end soon where something fails."""
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool
     except BaseException:
+        given_up.set()
         pool.shutdown(wait=False, cancel_futures=True)
         for twin in twins:
             twin.stop()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
+from threading import RLock
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from chipflow.emulator.options import (
     Options,
     Order,
     ZeroWeights,
-    check_neurons,
+    check_neuron,
 )
 from chipflow.emulator.outcome import Finished, checked_states, result, silences
 from chipflow.emulator.sensor import process
@@ -35,6 +35,8 @@ from chipflow.events.readings import ReadoutOutput, SensorCounters, SensorOutput
 from chipflow.events.result import RunResult
 from hwconfig.config import ChipConfig
 
+Result = TypeVar("Result")
+IN_USE = "the emulator is in use by another thread: give each thread its own, made by twin()"
 BLOCK = 1 << 16  # input events that the kernels get at a time
 Shape = tuple[int, int, int]
 
@@ -55,12 +57,33 @@ class _Run:
         kept = {name: list(parts) for name, parts in self.kept.items()}
         return replace(self, kept=kept, sensed=list(self.sensed), raw=list(self.raw))
 
+    def mark(self) -> _Mark:
+        """What `cut` needs to undo later feeding."""
+        lists = (*self.kept.values(), self.sensed, self.raw)
+        return _Mark(self.sent, self.last_t, self.sensor, [len(parts) for parts in lists])
+
+    def cut(self, mark: _Mark) -> None:
+        """Back to a mark."""
+        self.sent, self.last_t, self.sensor = mark.sent, mark.last_t, mark.sensor
+        for parts, length in zip((*self.kept.values(), self.sensed, self.raw), mark.lengths, strict=True):
+            del parts[length:]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    sent: int
+    last_t: int
+    sensor: SensorCounters
+    lengths: list[int]
+
 
 @dataclass(frozen=True)
 class Snapshot:
     """All that an emulator remembers; made by `Emulator.snapshot`."""
 
     config: ChipConfig
+    order: tuple[int, ...]
+    options: Options
     image: Image
     periods: npt.NDArray[np.int64]
     run: _Run | None
@@ -98,40 +121,47 @@ class Emulator:
         trace: Mapping[int, Sequence[Neuron]] | None = None,
     ) -> None:
         self.config = config
-        self.options = Options(
-            order,
-            zero_weights,
-            decimator_passes,
-            slow_clock_period_us,
-            strict,
-            on_outside,
-            on_overload,
-            load_window_us,
-            trace or {},
-        )
         self._network: Network = build_network(config, entries)
-        self.options.checked(config)
-        self._rules = InputRules(config, self._network, slow_clock_period_us, on_outside)
+        self.options = Options(
+            order=order,
+            zero_weights=zero_weights,
+            decimator_passes=decimator_passes,
+            slow_clock_period_us=slow_clock_period_us,
+            strict=strict,
+            on_outside=on_outside,
+            on_overload=on_overload,
+            load_window_us=load_window_us,
+            trace={} if trace is None else trace,
+        ).checked(config)
+        self._rules = InputRules(config, self._network, self.options.slow_clock_period_us, on_outside)
         self._ranks = {core: rank for rank, core in enumerate(self._network.order)}
         self._layout = network_layout(
             config,
             self._network,
             zero_is_synapse=zero_weights == "synapse",
             silent=silences(config),
-            probes={core: sorted(self._number(core, neuron) for neuron in some) for core, some in self.options.probes.items()},
+            probes={core: sorted(self._number(core, neuron) for neuron in some) for core, some in self.options.trace.items()},
         )
         self._machine = self._made()
         self._periods = self._no_periods()
         self._run: _Run | None = None
+        self._in_use = RLock()
 
     def twin(self) -> Emulator:
         """Another emulator of the same configuration and options, as after a reset; what never changes is shared."""
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
         other._machine, other._periods, other._run = self._made(), self._no_periods(), None
+        other._in_use = RLock()
         return other
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: the machine's memory cannot be copied, but be made anew."""
+        options = {item.name: getattr(self.options, item.name) for item in fields(self.options)}
+        return _rebuilt, (self.config, self._network.entries, options, self.snapshot())
+
     def stop(self) -> None:
-        """Let a run that another thread has under way end soon, with concurrent.futures.CancelledError, and nothing changed."""
+        """From another thread: let the run under way, or the next, end soon, with concurrent.futures.CancelledError and nothing changed."""
         self._machine.stop()
 
     def _made(self) -> Machine:
@@ -169,9 +199,7 @@ class Emulator:
             raise EmulatorError("a fed run is under way: call finish() or reset() before run()")
         duration = checked_duration(duration, 0)
         array = self._rules.check(events, duration=duration)
-        with self._unharmed():
-            self._feed(array)
-            return self._finish(duration)
+        return self._unharmed(lambda: self._whole(array, duration))
 
     def feed(self, events: Any) -> None:
         """The next chunk of a run; the first chunk starts it at time 0. `finish` gives its result.
@@ -181,23 +209,47 @@ class Emulator:
         """
         run = self._run
         array = self._rules.check(events, after=run.last_t if run else 0, first=run is None or not run.sent)
-        with self._unharmed():
-            self._feed(array)
+        self._unharmed(lambda: self._feed(array))
 
     def finish(self, duration: int | None = None) -> RunResult:
         """End the fed run, with clock ticks up to `duration` (microseconds from 0), and report it as `run` does."""
         checked = checked_duration(duration, self._run.last_t if self._run else 0)
-        with self._unharmed():
-            return self._finish(checked)
+        return self._unharmed(lambda: self._finish(checked))
 
     @contextmanager
-    def _unharmed(self) -> Generator[None]:
-        """Whatever fails leaves all as it was."""
-        before = self.snapshot()
+    def _alone(self) -> Generator[None]:
+        """The kernels share arrays: one thread at a time."""
+        if not self._in_use.acquire(blocking=False):
+            raise EmulatorError(IN_USE)
         try:
             yield
+        finally:
+            self._in_use.release()
+
+    def _unharmed(self, action: Callable[[], Result]) -> Result:
+        """The same for a run; and whatever fails, Ctrl-C on any line included, leaves all as it was."""
+        run, periods, image = self._run, self._periods, self._machine.save()
+        held = mine = False
+        mark = run.mark() if run else None
+        try:
+            held = mine = self._in_use.acquire(blocking=False)
+            if not mine:
+                raise EmulatorError(IN_USE)
+            found = action()
+            self._machine.go_on()
+            self._in_use.release()
+            held = False
+            return found
         except BaseException:
-            self.restore(before)
+            if mine:
+                self._machine.go_on()
+                self._machine.restore(image)
+                self._run, self._periods = run, periods
+                if run and mark:
+                    run.cut(mark)
+            if held:
+                with suppress(RuntimeError):  # where Ctrl-C came just after the release
+                    self._in_use.release()
             raise
 
     def state(self, core: int, neuron: Neuron | None = None) -> Any:
@@ -206,10 +258,11 @@ class Emulator:
         Raises:
             EmulatorError: unknown core or neuron.
         """
-        states = self._machine.read(self._rank(core))
+        with self._alone():
+            states = self._machine.read(self._rank(core))
         if neuron is None:
             return states
-        check_neurons([neuron], states.shape, core)
+        check_neuron(neuron, self.config.core(core).dimensions.output_shape, core)
         return int(states[tuple(neuron)])
 
     def set_state(self, core: int, array: npt.ArrayLike, neuron: Neuron | None = None) -> None:
@@ -220,13 +273,14 @@ class Emulator:
         """
         rank = self._rank(core)
         shape: Shape = self.config.core(core).dimensions.output_shape
-        if neuron is None:
-            self._machine.write(rank, checked_states(array, shape, core))
-            return
-        check_neurons([neuron], shape, core)
-        states = self._machine.read(rank)
-        states[tuple(neuron)] = checked_states(array, (), core)
-        self._machine.write(rank, states)
+        with self._alone():
+            if neuron is None:
+                self._machine.write(rank, checked_states(array, shape, core))
+                return
+            check_neuron(neuron, shape, core)
+            states = self._machine.read(rank)
+            states[tuple(neuron)] = checked_states(array, (), core)
+            self._machine.write(rank, states)
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """The rules graded B or C that this configuration makes use of: what a result rests on that is not public."""
@@ -234,25 +288,36 @@ class Emulator:
 
     def reset(self) -> None:
         """Initial states; decimators, readout counts and averages at zero; a run under way is forgotten."""
-        self._run = None
-        self._machine.reset()
-        self._periods = self._no_periods()
+        with self._alone():
+            self._machine.reset()
+            self._run, self._periods = None, self._no_periods()
 
     def snapshot(self) -> Snapshot:
         """A copy of all that the emulator remembers, a run under way included."""
-        return Snapshot(self.config, self._machine.save(), self._periods, self._run.copied() if self._run else None)
+        with self._alone():
+            run = self._run.copied() if self._run else None
+            return Snapshot(self.config, self._network.order, self.options, self._machine.save(), self._periods, run)
 
     def restore(self, s: Snapshot) -> None:
-        """Back to a snapshot of an emulator of the same configuration.
+        """Back to a snapshot of an emulator of the same configuration and entries; with a run under way, also of the same options.
 
         Raises:
-            EmulatorError: the snapshot is of another configuration.
+            EmulatorError: the snapshot is of another one; nothing has changed.
         """
+        if not isinstance(s, Snapshot):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise EmulatorError(f"restore takes what snapshot() returned, found {type(s).__name__}")
         if s.config is not self.config and s.config != self.config:
             raise EmulatorError("the snapshot was taken with another configuration")
-        self._run = s.run.copied() if s.run else None
-        self._machine.restore(s.image)
-        self._periods = s.periods
+        if s.order != self._network.order:
+            raise EmulatorError(
+                f"the snapshot was taken with other entries: its cores act in the order {list(s.order)}, not {list(self._network.order)}"
+            )
+        if s.run is not None and s.options != self.options:
+            raise EmulatorError("the snapshot holds a run under way with other options: finish it in an emulator that has them")
+        with self._alone():
+            self._machine.restore(s.image)
+            self._machine.judge()
+            self._run, self._periods = s.run.copied() if s.run else None, s.periods
 
     def _rank(self, core: int) -> int:
         if core not in self._ranks:
@@ -274,6 +339,10 @@ class Emulator:
             self._run = _Run()
         return self._run
 
+    def _whole(self, events: EventArray, duration: int | None) -> RunResult:
+        self._feed(events)
+        return self._finish(duration)
+
     def _feed(self, events: EventArray) -> None:
         run = self._begin()
         for at in range(0, len(events), BLOCK):
@@ -282,7 +351,7 @@ class Emulator:
             run.sent += len(block)
             self._advance(self._inputs(run, block), run.last_t)
 
-    def _advance(self, inputs: Inputs, end: int) -> None:
+    def _advance(self, inputs: Inputs | None, end: int) -> None:
         try:
             self._machine.advance(inputs, end, self._begin().kept)
         except StoppedError as stopped:
@@ -293,11 +362,10 @@ class Emulator:
         core = self._network.order[rank]
         features, _, width = self.config.core(core).dimensions.output_shape
         pixel, f = divmod(number, features)
-        neuron = f, *divmod(pixel, width)
-        if stopped.status == records.NO_CLASS:
-            return StrictModeError(core, neuron, time, StrictModeError.NO_CLASS)
         limit = records.STATE_MIN if stopped.status == records.LOW_CLIPPED else records.STATE_MAX
-        return StrictModeError(core, neuron, time, StrictModeError.CLIPPED.format(limit))
+        clipped = StrictModeError.CLIPPED.format(limit)
+        what = StrictModeError.NO_CLASS if stopped.status == records.NO_CLASS else clipped
+        return StrictModeError(core, (f, *divmod(pixel, width)), time, what, self.config.layer_names.get(core, ""))
 
     def _inputs(self, run: _Run, events: EventArray) -> Inputs:
         """Events as the kernels take them: sensor events pre-processed, each with its port."""
@@ -339,7 +407,7 @@ class Emulator:
     def _finish(self, duration: int | None) -> RunResult:
         run = self._begin()
         if duration is not None:
-            self._advance(self._inputs(run, np.empty(0, EVENT_DTYPE)), duration)
+            self._advance(None, duration)
         found = result(self.config, self._network, self.options, self._finished(run, duration))
         self._run = None
         return found
@@ -375,8 +443,15 @@ class Emulator:
             values=readout.values(part, times, average)[: None if part.monitor_enable else 0],
             pins=readout.pins(part, times, average)[: None if part.readout_pin_monitor_enable else 0],
             events_in=int(counted[records.READOUT_IN]),
+            counted=int(counted[records.READOUT_COUNTED]),
             without_class=int(counted[records.READOUT_WITHOUT_CLASS]),
         )
+
+
+def _rebuilt(config: ChipConfig, entries: tuple[int, ...], options: dict[str, Any], snapshot: Snapshot) -> Emulator:
+    emulator = Emulator(config, entries=entries, **options)
+    emulator.restore(snapshot)
+    return emulator
 
 
 def _concatenated(pieces: list[EventArray], *, with_layer: bool = False) -> EventArray:

@@ -82,7 +82,7 @@ class InputRules:
         if self.network.sensor:
             return (self.config.chip.layers.sensor,), None
         raise EmulatorError(
-            "events without a layer need entries, and several cores (or none) have no source: "
+            "events without a layer need entries, and there are none (by default the only core without a source): "
             f"give entries=[...] out of {list(self.network.order)}, or a field layer"
         )
 

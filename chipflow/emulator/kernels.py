@@ -106,7 +106,7 @@ def _bounded_jobs(core, net, count, end):
         else:
             for _ in range(job[JOB_ROWS]):
                 offset = u64(0)
-                while offset < extent:
+                while offset + u64(LANES) < extent:
                     here, lanes = first + offset, i16(min(extent - offset, u64(WIDE_LANES)))
                     fired, raised = update_bounded_wide(states, states_at + here, amounts, at + offset, lanes, low, high, keep)
                     n_raised += bits_set(raised)
@@ -115,6 +115,14 @@ def _bounded_jobs(core, net, count, end):
                     bases[blocks] = cause | here
                     blocks += ONE
                     offset += u64(WIDE_LANES)
+                if offset < extent:
+                    here, lanes = first + offset, i16(extent - offset)
+                    fired, raised = update_bounded(states, states_at + here, amounts, at + offset, lanes, low, high, keep)
+                    n_raised += bits_set(raised)
+                    any_fired |= fired
+                    masks[blocks] = fired
+                    bases[blocks] = cause | here
+                    blocks += ONE
                 first += row
                 at -= step
         if any_fired:
@@ -285,14 +293,14 @@ def _prepare(rank, begin, last, route, net):
     """Elements of a list at the core at the end of a route: what each makes the core do, as jobs; dropped ones are counted.
 
     Returns:
-        (number of jobs, rows of neurons in them).
+        The number of jobs.
     """
     target = u64(route[TARGET])
     core, totals = cores_of(net)[target], totals_of(net)[target]
     shift, channels, arrivals_at = u64(route[SHIFT]), u64(route[CHANNELS]), u64(route[ARRIVALS_AT])
     arrivals, counts, jobs, counts_at = arrivals_of(net), counts_of(net), jobs_of(net), u64(core[COUNTS_AT])
     counts_row, weights_at, channel_taps = u64(core[COUNTS_ROW]), u64(core[WEIGHTS_AT]), u64(core[CHANNEL_TAPS])
-    outside, remainder, synops, updates, spent, count = i64(0), i64(0), i64(0), i64(0), i64(0), u64(0)
+    outside, remainder, synops, updates, count = i64(0), i64(0), i64(0), i64(0), u64(0)
     for i in range(begin, last):
         element = _element(rank, i, net)
         f, pixel = _place(rank, element, route, net)
@@ -309,7 +317,6 @@ def _prepare(rank, begin, last, route, net):
                 remainder += 1
             continue
         synops += rows * i64(arrival[EXTENT])
-        spent += rows
         updates += i64(counts[counts_at + c * counts_row + u64(arrival[CLASS])])
         job = jobs[count]
         job[JOB_FIRST], job[JOB_EXTENT], job[JOB_ROWS] = arrival[FIRST], arrival[EXTENT], rows
@@ -321,7 +328,8 @@ def _prepare(rank, begin, last, route, net):
     totals[DROPPED_REMAINDER] += remainder
     totals[SYNOPS] += synops
     totals[UPDATES] += i64(0) if general_of(net)[target] else updates
-    return count, spent
+    progress_of(net)[SPENT] += synops + (last - begin) * COST_OF_A_START
+    return count
 
 
 @jit
@@ -332,18 +340,17 @@ def _pass_on(rank, begin, last, route, net):
         (where it stopped, because the core's own list has no room for more, or else `last`; status).
     """
     target = u64(route[TARGET])
-    core, progress = cores_of(net)[target], progress_of(net)
+    core = cores_of(net)[target]
     list_at, room, most = u64(core[LIST_AT]), core[LIST_ROOM], core[MOST_SPIKES]
     end, at, status = list_at, begin, DONE
     while at < last and i64(end - list_at) + most <= room and status == DONE:
         upto = min(last, at + MOST_JOBS, at + (room - i64(end - list_at)) // most)
-        count, spent = _prepare(rank, at, upto, route, net)
+        count = _prepare(rank, at, upto, route, net)
         if general_of(net)[target]:
             end, status = _general_jobs(core, target, net, count, end, u64(core[ROW_TAPS]), i16(core[ABSENT]), u64(UPDATES))
         else:
             end, raised = _bounded_jobs(core, net, count, end)
             totals_of(net)[target][LOWER] += i64(raised)
-        progress[SPENT] += spent + 1
         at = upto
     if end > list_at:
         _leave(core, target, end, net)
@@ -372,6 +379,7 @@ def _read_out(rank, begin, last, route, net):
         number = u64(arrivals_of(net)[u64(route[ARRIVALS_AT]) + f][CLASS]) if f < u64(route[CHANNELS]) else u64(0)
         if number:
             readout[number] = min(readout[number] + 1, options_of(net)[MOST_COUNT])
+            readout[READOUT_COUNTED] += 1
             continue
         readout[READOUT_WITHOUT_CLASS] += 1
         if options_of(net)[STRICT]:
@@ -444,9 +452,9 @@ def _act(net):
             totals_of(net)[rank][LOWER] += i64(raised)
             totals_of(net)[rank][LEAK_UPDATES] += core[LEAKING]
         _leave(core, rank, end, net)
-        progress[SPENT] += core[HEIGHT]
+        progress[SPENT] += core[NEURONS]
     progress[ACTING] += 1
-    progress[SPENT] += 1
+    progress[SPENT] += COST_OF_A_START
     return DONE
 
 

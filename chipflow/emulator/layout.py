@@ -104,7 +104,8 @@ def _stays_in_range(part: CoreConfig, biases: npt.NDArray[np.int16]) -> bool:
     A sum is then at most threshold - 1 + the largest amount: it must not be cut, and be below the threshold after subtracting it.
     """
     largest = max(int(part.weights.max()), int(biases.max(initial=0)))
-    fits = part.threshold_low > r.STATE_MIN and part.threshold_high - 1 + largest <= r.STATE_MAX
+    # The spare elements are 0, and must stay so.
+    fits = r.STATE_MIN < part.threshold_low <= 0 and part.threshold_high - 1 + largest <= r.STATE_MAX
     return fits and (part.return_to_zero or largest <= part.threshold_high)
 
 

@@ -16,7 +16,7 @@ from chipflow.emulator.machine_code import Net
 
 Array = npt.NDArray[Any]
 REPORT_ROOM, PROBE_ROOM, PERIOD_ROOM, QUEUE_ROOM = 1 << 16, 1 << 14, 1 << 12, 1 << 12
-BUDGET = 1 << 22  # rows of neurons that a call updates at most, some tenths of a second, so that Ctrl-C is heard
+BUDGET = 1 << 27  # synaptic operations after which a call pauses, a tenth of a second or so, so that Ctrl-C is heard
 _CUTS = {"reports": r.REPORTS, "report_t": r.REPORTS, "report_rank": r.REPORTS, "probed": r.PROBED, "periods": r.PERIODS}
 
 
@@ -77,15 +77,18 @@ class Machine:
         options[r.PERIOD], options[r.WINDOW], options[r.BUDGET] = period, window, BUDGET
         options[r.STRICT], options[r.BREADTH_FIRST], options[r.STEPWISE] = strict, breadth_first, breadth_first
         options[r.READS_OUT], options[r.MOST_COUNT] = bool(most_count), most_count
-        for rank in range(len(layout.cores)):
-            self._judge(rank)
+        self.judge()
         self._stopping = False
         self.begin()
         self._start = self.save()
 
     def stop(self) -> None:
-        """From another thread: let the call of `advance` that is under way end soon, with CancelledError."""
+        """From another thread: let calls of `advance` end soon, with CancelledError, up to the next `go_on`."""
         self._stopping = True
+
+    def go_on(self) -> None:
+        """After `stop`."""
+        self._stopping = False
 
     def reset(self) -> None:
         """Initial states, decimators, readout; the clock at 0."""
@@ -142,17 +145,17 @@ class Machine:
         number = np.where(worse, self._net["progress"][r.WINDOW_NUMBER], load[:, r.WORST_WINDOW])
         return np.where(worse, now, load[:, r.WORST]), number
 
-    def advance(self, inputs: Inputs, end: int, keep: Mapping[str, list[Array]]) -> None:
-        """Handle events, and the ticks before them and up to `end`; append what is reported to the lists in `keep`.
+    def advance(self, inputs: Inputs | None, end: int, keep: Mapping[str, list[Array]]) -> None:
+        """Handle events, if any, and the ticks before them and up to `end`; append what is reported to the lists in `keep`.
 
         Raises:
             StoppedError: in a strict run; CancelledError: after `stop`. What the machine remembers is then to be restored.
         """
         net, options = self._net, self._net["options"]
-        for name in ("f", "y", "x", "t", "port"):
-            net[f"input_{name}"] = getattr(inputs, name)
-        options[r.N_INPUTS], options[r.END] = len(inputs.t), end
-        self._stopping = False
+        if inputs is not None:
+            for name, column in vars(inputs).items():
+                net[f"input_{name}"] = column
+        options[r.N_INPUTS], options[r.END] = 0 if inputs is None else len(inputs.t), end
         before = self.save() if options[r.STRICT] and not options[r.STEPWISE] else None
         try:
             self._advance(keep)
@@ -195,6 +198,11 @@ class Machine:
         time = progress[r.TICK_TIME] if cause == r.BY_TICK else self._net["input_t"][cause]
         return int(progress[r.CULPRIT_RANK]), neuron, int(time)
 
+    def judge(self) -> None:
+        """Which kernel each core needs; after `restore` of an image of another machine."""
+        for rank in range(len(self._layout.cores)):
+            self._judge(rank)
+
     def _judge(self, rank: int) -> None:
         """Which kernel a core needs, from its states as they are: the one for bounded cores proves only that they stay so."""
         core, states = self._layout.constants["cores"][rank], self._states(rank)
@@ -213,7 +221,7 @@ class Machine:
         progress = self._net["progress"]
         head, tail = int(progress[r.HEAD]), int(progress[r.TAIL])
         room = 2 * (tail - head) + 2 * len(self._net["elements"])
-        for name in ("queue", "queue_rank"):
+        for name in ("queue_rank", "queue"):  # the kernels look at the length of the second
             larger = np.empty(room, self._net[name].dtype)
             larger[: tail - head] = self._net[name][head:tail]
             self._net[name] = larger

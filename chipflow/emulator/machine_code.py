@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ class Net:
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays: dict[str, Array] = {}
+        self._alive: dict[str, tuple[Array | None, Array]] = {}
         self._numbers = np.zeros(2 * len(ARRAYS), np.int64)
         self._at = {name: 2 * i for i, name in enumerate(ARRAYS)}
         for name, array in arrays.items():
@@ -35,9 +36,13 @@ class Net:
                 f"the kernels need {name} as a contiguous array of {np.dtype(dtype)} with {columns} columns, "
                 f"found {array.dtype} {array.shape} with strides {array.strides}"
             )
+        # In this order and in one step each, so that Ctrl-C between them leaves no address of memory that is free.
+        self._alive[name] = (self._arrays.get(name), array)
+        self._numbers[self._at[name] : self._at[name] + 2] = array.ctypes.data, len(array)
         self._arrays[name] = array
-        at = self._at[name]
-        self._numbers[at], self._numbers[at + 1] = array.ctypes.data, len(array)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("addresses are of this process and these arrays: they cannot be copied or pickled")
 
     def advance(self) -> int:
         """`kernels.advance`: the status. Other threads may run meanwhile."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from chipflow.errors import EmulatorError, UnsupportedConfigError
 from chipflow.events.readings import CLASS_BITS
@@ -50,18 +55,24 @@ class Network:
     sensor: tuple[int, ...]
     order: tuple[int, ...]
 
-    def ways_in(self, core: int) -> int:
-        """How many routes, entries and destinations of the sensor lead into a core."""
-        targets = [route.target for routes in self.routes.values() for route in routes]
-        return (*targets, *self.entries, *self.sensor).count(core)
+    @cached_property
+    def ways_in(self) -> Counter[int]:
+        """How many routes, entries and destinations of the sensor lead into each core."""
+        targets = (route.target for routes in self.routes.values() for route in routes)
+        return Counter((*targets, *self.entries, *self.sensor))
 
-    def merges_after(self, targets: Sequence[int]) -> bool:
+    @cached_property
+    def _merging(self) -> frozenset[int]:
+        """Cores in which streams merge, or that lead to one."""
+        found: set[int] = set()
+        for core in reversed(self.order):  # targets come before their sources
+            if self.ways_in[core] > 1 or any(route.target in found for route in self.routes[core]):
+                found.add(core)
+        return frozenset(found)
+
+    def merges_after(self, targets: Iterable[int]) -> bool:
         """Whether streams merge in one of these cores, or in one that they reach."""
-        return any(
-            self.ways_in(core) > 1 or self.merges_after([route.target for route in self.routes[core]])
-            for core in targets
-            if core in self.routes
-        )
+        return not self._merging.isdisjoint(targets)
 
 
 def build_network(config: ChipConfig, entries: Sequence[int] | None) -> Network:
@@ -102,9 +113,11 @@ def _refuse_unsupported(config: ChipConfig) -> None:
         )
     if config.readout.enable and config.chip.readout.classes > MOST_CLASSES:
         problems.append(f"a readout block with {config.chip.readout.classes} classes: a ReadoutValue has room for {MOST_CLASSES}")
-    large = [core for core in config.active_cores if core > MOST_LAYER]
+    large = [f"core {core}" for core in config.active_cores if core > MOST_LAYER]
+    sensor = config.dvs_layer.enabled_destinations or config.dvs_layer.monitor_enable
+    large += ["the sensor"] if sensor and config.chip.layers.sensor > MOST_LAYER else []
     if large:
-        problems.append(f"cores {large}: events name their layer in 8 bits, up to {MOST_LAYER}")
+        problems.append(f"{', '.join(large)}: events name their layer in 8 bits, up to {MOST_LAYER}")
     if problems:
         raise UnsupportedConfigError("the emulator does not support this configuration:\n  " + "\n  ".join(problems))
 
@@ -124,11 +137,12 @@ def _without_source(routes: dict[int, tuple[Route, ...]]) -> tuple[int, ...]:
     return free if len(free) == 1 else ()
 
 
-def _checked_entries(config: ChipConfig, entries: Sequence[int]) -> tuple[int, ...]:
-    chosen = tuple(int(entry) for entry in entries)
-    unknown = [entry for entry in chosen if entry not in config.active_cores]
+def _checked_entries(config: ChipConfig, entries: Any) -> tuple[int, ...]:
+    given: list[Any] = list(entries) if np.iterable(entries) else [entries]
+    unknown = [entry for entry in given if isinstance(entry, bool) or entry not in config.active_cores]
     if unknown:
         raise EmulatorError(f"entries {unknown} are not configured cores; configured are {list(config.active_cores)}")
+    chosen = tuple(int(entry) for entry in given)
     if len(set(chosen)) != len(chosen):
         raise EmulatorError(f"entries {list(chosen)} name a core twice; name each core once")
     return chosen

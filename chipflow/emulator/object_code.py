@@ -89,13 +89,23 @@ def _compile_and_keep() -> Compiled:
     for folder in _folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-                file.write(compiled.to_bytes())
-            os.replace(file.name, folder / _file_name())
+            _write(folder, compiled.to_bytes())
             break
         except OSError:
             continue  # a read-only installation: the next folder, or else no file at all
     return compiled
+
+
+def _write(folder: Path, data: bytes) -> None:
+    """Beside the file first, then renamed: other processes may write it, too."""
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        try:
+            file.write(data)
+            file.close()
+            os.replace(file.name, folder / _file_name())
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def _compile() -> Compiled:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
 
 from chipflow.errors import EmulatorError
 from chipflow.events.array import OnOutside
@@ -27,7 +29,7 @@ class Options:
 
     Attributes:
         order: how spikes travel: each with all that follows from it before the next, as the chip is said to; or in one queue per
-            input event or tick, as layer-by-layer simulators do.
+            input event, and per core at a tick, as layer-by-layer simulators do.
         zero_weights: whether a weight of 0 updates its neuron, which matters where its potential is at or above the threshold.
         decimator_passes: which of every n spikes.
         slow_clock_period_us: between ticks that add the biases and close the readout's periods; None: no clock.
@@ -52,7 +54,7 @@ class Options:
     trace: Mapping[int, Sequence[Neuron]] = field(default_factory=dict[int, Sequence[Neuron]])
 
     def checked(self, config: ChipConfig) -> Options:
-        """Itself.
+        """The same with plain integers and tuples, which nobody can change.
 
         Raises:
             EmulatorError: a value that does not exist or makes no sense with this configuration.
@@ -68,17 +70,14 @@ class Options:
                 known = " or ".join(f'"{value}"' for value in get_args(kind))
                 raise EmulatorError(f"{name} must be {known}, found {getattr(self, name)!r}")
         check_length("load_window_us", self.load_window_us)
-        _check_period(config, self.slow_clock_period_us)
-        _check_traced(config, self.trace)
-        return self
-
-    @property
-    def probes(self) -> dict[int, tuple[Neuron, ...]]:
-        """The traced neurons, each once, in the order given."""
-        return {
-            int(core): tuple(dict.fromkeys(tuple(map(int, neuron)) for neuron in neurons))  # pyright: ignore[reportReturnType]
-            for core, neurons in self.trace.items()
-        }
+        period = self.slow_clock_period_us
+        _check_period(config, period)
+        return replace(
+            self,
+            slow_clock_period_us=None if period is None else int(period),
+            load_window_us=int(self.load_window_us),
+            trace=_checked_trace(config, self.trace),
+        )
 
 
 def _is_whole(value: object) -> bool:
@@ -116,19 +115,31 @@ def _check_period(config: ChipConfig, period: int | None) -> None:
         )
 
 
-def _check_traced(config: ChipConfig, trace: Mapping[int, Sequence[Neuron]]) -> None:
-    for core, neurons in trace.items():
+def _checked_trace(config: ChipConfig, trace: Any) -> dict[int, tuple[Neuron, ...]]:
+    """The traced neurons of each core, each once, in the order given."""
+    if not isinstance(trace, Mapping):
+        raise EmulatorError(f"trace must say for each core which neurons, as in {{3: [(0, 1, 2)]}}, found {trace!r}")
+    given: dict[Any, Any] = dict(cast("Mapping[Any, Any]", trace))
+    for core, neurons in given.items():
         if core not in config.active_cores:
             raise EmulatorError(f"trace names core {core!r}, configured are {list(config.active_cores)}")
-        check_neurons(neurons, config.core(core).dimensions.output_shape, core)
+        if not np.iterable(neurons):
+            raise EmulatorError(f"trace of core {core} must be a list of neurons (feature, y, x), found {neurons!r}")
+        for neuron in neurons:
+            check_neuron(neuron, config.core(core).dimensions.output_shape, core)
+    return {int(core): tuple(dict.fromkeys(_plain(neuron) for neuron in neurons)) for core, neurons in given.items()}
 
 
-def check_neurons(neurons: Sequence[Neuron], shape: tuple[int, int, int], core: int) -> None:
-    """Raises EmulatorError for a neuron that is not (feature, y, x) inside the core's map."""
-    for neuron in neurons:
-        place = tuple(neuron)
-        whole = len(place) == len(shape) and all(_is_whole(value) for value in place)
-        if not whole or not all(0 <= value < size for value, size in zip(place, shape, strict=True)):
-            raise EmulatorError(
-                f"core {core} has no neuron {neuron!r}: neurons are (feature, y, x) inside {shape}, {math.prod(shape)} of them"
-            )
+def _plain(neuron: Neuron) -> Neuron:
+    f, y, x = map(int, neuron)
+    return f, y, x
+
+
+def check_neuron(neuron: Any, shape: tuple[int, int, int], core: int) -> None:
+    """Raises EmulatorError for anything but a neuron (feature, y, x) inside the core's map."""
+    place: list[Any] = list(neuron) if np.iterable(neuron) else []
+    whole = len(place) == len(shape) and all(_is_whole(value) for value in place)
+    if not whole or not all(0 <= value < size for value, size in zip(place, shape, strict=True)):
+        raise EmulatorError(
+            f"core {core} has no neuron {neuron!r}: neurons are (feature, y, x) inside {shape}, {math.prod(shape)} of them"
+        )

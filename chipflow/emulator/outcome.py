@@ -63,25 +63,16 @@ def result(config: ChipConfig, network: Network, options: Options, run: Finished
     """The result of a run.
 
     Raises:
-        EmulatorError: a core got other than it handled and dropped: a fault of the emulator.
+        EmulatorError: something got other than it handled and dropped: a fault of the emulator.
         OverloadError: with `on_overload="error"`.
     """
-    for core, counted in run.counters.items():
-        if counted.events_in != run.handled[core] + counted.dropped:
-            raise EmulatorError(
-                f"core {core} got {counted.events_in} events, but handled {run.handled[core]} and dropped {counted.dropped}: "
-                "this is a fault of the emulator, please report it"
-            )
+    _check_accounts(run)
     load = _load(config, network, options, run)
-    if options.on_overload == "error":
-        for core, found in load.items():
-            if found.overloaded:
-                raise OverloadError(core, found)
     lost = 0 if config.readout.enable else run.to_readout
     dropped = sum(counted.dropped for counted in run.counters.values()) + lost
     dropped += run.sensor.counters.dropped if run.sensor else 0
     order = network.order
-    return RunResult(
+    found = RunResult(
         events=run.events,
         counters={core: run.counters[core] for core in order},
         states={core: run.states[core] for core in order},
@@ -94,6 +85,25 @@ def result(config: ChipConfig, network: Network, options: Options, run: Finished
         sensor=run.sensor,
         readout=run.readout,
     )
+    over = next((core for core, estimate in load.items() if estimate.overloaded), None)
+    if over is not None and options.on_overload == "error":
+        raise OverloadError(over, load[over], found, config.layer_names.get(over, ""))
+    return found
+
+
+def _check_accounts(run: Finished) -> None:
+    """In = handled + dropped, for every core, the sensor and the readout block."""
+    accounts = [(f"core {core}", c.events_in, run.handled[core], c.dropped) for core, c in run.counters.items()]
+    if run.sensor:
+        counted = run.sensor.counters
+        accounts.append(("the sensor", counted.events_in, counted.events_out, counted.dropped))
+    if run.readout:
+        accounts.append(("the readout block", run.readout.events_in, run.readout.counted, run.readout.without_class))
+    for name, came, handled, dropped in accounts:
+        if came != handled + dropped:
+            raise EmulatorError(
+                f"{name} got {came} events, but handled {handled} and dropped {dropped}: this is a fault of the emulator, please report it"
+            )
 
 
 def _load(config: ChipConfig, network: Network, options: Options, run: Finished) -> dict[int, CoreLoad]:

@@ -49,10 +49,10 @@ N_LOAD = 3
 
 # Elements of readout, after the counts of classes 0 (unused) to 15
 N_CLASSES = 16
-READOUT_IN, READOUT_WITHOUT_CLASS = N_CLASSES, N_CLASSES + 1
-N_READOUT = N_CLASSES + 2
+READOUT_IN, READOUT_COUNTED, READOUT_WITHOUT_CLASS = range(N_CLASSES, N_CLASSES + 3)
+N_READOUT = READOUT_WITHOUT_CLASS + 1
 
-# Elements of options. END: ticks go on up to this time. STEPWISE: every list goes one by one. BUDGET: rows to update before a pause.
+# Elements of options. END: ticks go on up to this time. STEPWISE: every list goes one by one. BUDGET: synaptic operations before a pause.
 N_INPUTS, PERIOD, END, WINDOW, STRICT, STEPWISE, BREADTH_FIRST, READS_OUT, MOST_COUNT, BUDGET = range(10)
 N_OPTIONS = BUDGET + 1
 
@@ -74,6 +74,8 @@ INPUT = -1  # the rank of input events
 # Columns of jobs: amounts to be added to rows of neurons. First neuron of the first row, index of its amount, neurons in a row.
 JOB_FIRST, JOB_AT, JOB_EXTENT, JOB_ROWS, JOB_CAUSE = range(5)
 N_JOB = 5
+
+COST_OF_A_START = 300  # of an event, or a core's part in a tick, in synaptic operations; for the BUDGET
 
 BATCH = 4096  # most input events in a list
 MOST_JOBS = 64

@@ -112,7 +112,7 @@ class ReferenceEmulator:
         cores = self._network.order
         sensor = ReferenceSensor(self.config.dvs_layer, self.config.chip)
         self._run = _Run({core: _Counts() for core in cores}, {core: {} for core in cores}, sensor)
-        self._run.traces = {core: [] for core, neurons in self.options.probes.items() if neurons}
+        self._run.traces = {core: [] for core, neurons in self.options.trace.items() if neurons}
         self._readout.begin()
         self._queue.clear()
 
@@ -223,7 +223,7 @@ class ReferenceEmulator:
         if not self.config.readout.enable:
             self._readout.events_in += 1
         elif not self._readout.arrive(feature) and self.options.strict and source is not None:
-            raise StrictModeError(*source, t, StrictModeError.NO_CLASS)
+            raise self._strict_error(*source, t, StrictModeError.NO_CLASS)
 
     def _update(self, core: int, neuron: Neuron, amount: int, t: int) -> bool:
         """Steps 2 and 3 of section 2 for one neuron; whether it fires."""
@@ -237,19 +237,22 @@ class ReferenceEmulator:
         if added < low:
             counts.lower_clamped += 1
             if self.options.strict and low == STATE_MIN:
-                raise StrictModeError(core, neuron, t, StrictModeError.CLIPPED.format(STATE_MIN))
+                raise self._strict_error(core, neuron, t, StrictModeError.CLIPPED.format(STATE_MIN))
         if added > STATE_MAX:
             counts.upper_clamped += 1
             if self.options.strict:
-                raise StrictModeError(core, neuron, t, StrictModeError.CLIPPED.format(STATE_MAX))
+                raise self._strict_error(core, neuron, t, StrictModeError.CLIPPED.format(STATE_MAX))
         fires = v >= part.threshold_high
         if fires:
             counts.spikes += 1
             v = 0 if part.return_to_zero else v - part.threshold_high
         self._states[core][f][y][x] = v
-        if neuron in self.options.probes.get(core, ()):
+        if neuron in self.options.trace.get(core, ()):
             self._run.traces[core].append((t, f, y, x, v, fires))
         return fires
+
+    def _strict_error(self, core: int, neuron: Neuron, t: int, what: str) -> StrictModeError:
+        return StrictModeError(core, neuron, t, what, self.config.layer_names.get(core, ""))
 
     def _leave(self, core: int, fired: list[Neuron], t: int) -> None:
         """Section 3: decimator, monitor, destinations; each spike with all that follows from it before the next."""
@@ -288,7 +291,7 @@ class ReferenceEmulator:
     def _readout_output(self) -> ReadoutOutput:
         readout = self._readout
         values, pins = np.array(readout.values, READOUT_DTYPE), np.array(readout.pins, PIN_DTYPE)
-        return ReadoutOutput(values, pins, readout.events_in, readout.without_class)
+        return ReadoutOutput(values, pins, readout.events_in, readout.counted, readout.without_class)
 
 
 def _killed(bits: npt.NDArray[np.bool_] | None, *place: int) -> bool:

@@ -16,7 +16,9 @@ class ReferenceSensor:
     part: DvsLayerConfig
     chip: ChipSpec
     counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("events_in", "dropped_outside", "dropped_polarity", "dropped_region"), 0)
+        default_factory=lambda: dict.fromkeys(
+            ("events_in", "dropped_outside", "dropped_polarity", "dropped_region", "events_out"), 0
+        )
     )
 
     def process(self, p: int, y: int, x: int) -> tuple[int, int, int] | None:
@@ -42,6 +44,7 @@ class ReferenceSensor:
             y = bottom - top - y
         if part.mirror_diagonal:
             y, x = x, y
+        self.counts["events_out"] += 1
         return feature, y, x
 
 
@@ -54,6 +57,7 @@ class ReferenceReadout:
     values: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     pins: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     events_in: int = 0
+    counted: int = 0
     without_class: int = 0
 
     def __post_init__(self) -> None:
@@ -62,7 +66,8 @@ class ReferenceReadout:
 
     def begin(self) -> None:
         """A new run: nothing reported, nothing counted; the averages go on."""
-        self.values, self.pins, self.events_in, self.without_class = [], [], 0, 0
+        self.values, self.pins = [], []
+        self.events_in = self.counted = self.without_class = 0
 
     def arrive(self, feature: int) -> bool:
         """One spike; False if no class counts it."""
@@ -71,6 +76,7 @@ class ReferenceReadout:
         if number is None:
             self.without_class += 1
             return False
+        self.counted += 1
         self.counts[number] = min(self.counts[number] + 1, self.chip.readout.most_count)
         return True
 

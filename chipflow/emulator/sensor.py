@@ -55,6 +55,7 @@ def process(part: DvsLayerConfig, chip: ChipSpec, events: EventArray) -> Process
         dropped_outside=_count(~within),
         dropped_polarity=_count(within & ~selected),
         dropped_region=_count(selected & ~kept),
+        events_out=_count(kept),
     )
     f, y, x = (np.ascontiguousarray(column[kept], np.int16) for column in (feature, y, x))
     return Processed(kept, f, y, x, counters)

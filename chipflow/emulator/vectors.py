@@ -81,11 +81,14 @@ def update_general(typingctx, states, alive, first, amounts, at, absent, lanes, 
         living = builder.icmp_signed("!=", vectors.load(signature.args[1], alive, first), vectors.constant(0))
         synapse = builder.and_(vectors.used(lanes), builder.icmp_signed("!=", amount, vectors.broadcast(absent)))
         synapse = builder.and_(synapse, living)
-        # v + amount < low and v + amount > STATE_MAX, written so that no intermediate value leaves 16 bits unnoticed
-        raised = builder.and_(synapse, builder.icmp_signed("<", v, vectors.call("ssub.sat", low, amount)))
+        # v + amount < low and v + amount > STATE_MAX, written so that no intermediate value leaves 16 bits unnoticed: the sum does
+        # at STATE_MIN, and low - amount for a bias of STATE_MIN.
+        added = vectors.call("sadd.sat", v, amount)
+        below = builder.icmp_signed("<", v, vectors.call("ssub.sat", low, amount))
+        raised = builder.and_(synapse, builder.or_(below, builder.icmp_signed("<", added, low)))
         room = vectors.call("ssub.sat", vectors.constant(STATE_MAX), amount)
         cut = builder.and_(synapse, builder.icmp_signed(">", v, room))
-        fired, new = vectors.fire(builder.select(raised, low, vectors.call("sadd.sat", v, amount)), high, keep)
+        fired, new = vectors.fire(builder.select(raised, low, added), high, keep)
         builder.store(builder.select(synapse, new, v), pointer).align = 2
         masks = [builder.and_(fired, synapse), raised, cut, synapse]
         return context.make_tuple(builder, signature.return_type, [vectors.word(mask) for mask in masks])

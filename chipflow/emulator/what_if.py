@@ -30,7 +30,7 @@ class WhatIf:
         rule: name of the assumption.
         other: the other way in words.
         applies: whether the configuration touches the rule; the run is not repeated if not.
-        changed: whether reported spikes or membrane potentials at the end differ.
+        changed: whether reported spikes, the readout block's values, how often a core spiked, or membrane potentials at the end differ.
         difference: the first difference in words, or the error that only one of the runs ended with; "" for none.
     """
 
@@ -97,13 +97,24 @@ def what_if(run: Callable[..., RunResult], usual: RunResult, assumptions: Iterab
 
 
 def first_difference(one: RunResult, other: RunResult) -> str:
-    """Of reported spikes, or else of membrane potentials at the end, in words; "" if there is none."""
+    """Of reported spikes, or else of the readout block, of how often cores spiked, of potentials at the end; "" if there is none."""
     a, b = one.events, other.events
     shared = min(len(a), len(b))
     differ = np.flatnonzero(a[:shared] != b[:shared])
     if differ.size or len(a) != len(b):
         at = int(differ[0]) if differ.size else shared
         return f"{len(a):,} spikes become {len(b):,}; first {_at(a, at)}, then {_at(b, at)}"
+    if one.readout and other.readout:
+        for name, found, others in (
+            ("values", one.readout.values, other.readout.values),
+            ("pins", one.readout.pins, other.readout.pins),
+        ):
+            if found.tolist() != others.tolist():
+                return f"the same spikes; the readout block's {name} differ"
+    for core, counted in one.counters.items():
+        before, after = (counted.spikes, counted.spikes_out), (other.counters[core].spikes, other.counters[core].spikes_out)
+        if before != after:
+            return f"the same reports; core {core} spiked and sent on {before[0]:,} and {before[1]:,} times, now {after[0]:,} and {after[1]:,}"
     for core, states in one.states.items():
         changed = np.argwhere(states != other.states[core])
         if len(changed):

@@ -85,12 +85,14 @@ class SensorCounters:
         dropped_outside: of these, outside the sensor's map, or of no polarity.
         dropped_polarity: of a polarity that is switched off.
         dropped_region: outside the region of interest.
+        events_out: what went through all blocks.
     """
 
     events_in: int = 0
     dropped_outside: int = 0
     dropped_polarity: int = 0
     dropped_region: int = 0
+    events_out: int = 0
 
     @property
     def dropped(self) -> int:
@@ -119,12 +121,14 @@ class ReadoutOutput:
         values: of dtype READOUT_DTYPE, one per clock tick, where `monitor_enable` is set.
         pins: of dtype PIN_DTYPE, where `readout_pin_monitor_enable` is set and the interrupt rose.
         events_in: spikes that arrived.
+        counted: of these, some class counts them.
         without_class: of these, no class counts them.
     """
 
     values: EventArray
     pins: EventArray
     events_in: int = 0
+    counted: int = 0
     without_class: int = 0
 
     @property

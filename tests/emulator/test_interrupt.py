@@ -18,7 +18,7 @@ import pytest
 
 from chipflow.emulator import Emulator, emulator, run_batch
 from chipflow.errors import EmulatorError, EventError, StrictModeError
-from chipflow.events import EventArray, make_events
+from chipflow.events import EventArray, RunResult, make_events
 from hwconfig import ChipConfig, ReadoutConfig
 
 from .builders import NOTHING, chip, core, pointwise, relay
@@ -84,11 +84,22 @@ def made(config: ChipConfig) -> Emulator:
     return found
 
 
-# How much the emulator does before it looks up must not depend on the shape of the network.
-WIDE = leaking((1024, 1, 64), neurons_initial_value=np.full((1024, 1, 64), 20))
+def quiet(**fields: Any) -> ChipConfig:
+    """The widest row of neurons that a core of a Speck has, at work at every tick, but never spiking: nothing else ends the kernel's turn."""
+    usual = {"threshold_high": 32767, "threshold_low": -30000, "monitor_enable": False, "leak_enable": True}
+    matrix = np.ones((1024, 1), int)
+    return chip({0: pointwise((1, 1, 64), matrix, biases=-(np.arange(1024) % 2), **(usual | fields))})
 
 
-@pytest.mark.parametrize("config", [leaking(), leaking((1024, 1, 16)), WIDE], ids=["small", "wide", "wide-outside-bounds"])
+CONFIGS = {
+    "small": leaking(),
+    "wide": leaking((512, 1, 64)),
+    "wide-quiet": quiet(),
+    "wide-quiet-general": quiet(threshold_low=-32768),  # for which the emulator has another, slower kernel
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_ctrl_c_during_ticks_ends_a_run_soon_and_changes_nothing(config: ChipConfig) -> None:
     run = made(config)
     before = remembered(run)
@@ -96,7 +107,7 @@ def test_ctrl_c_during_ticks_ends_a_run_soon_and_changes_nothing(config: ChipCon
         run.run(NOTHING, duration=FOR_EVER)
     assert remembered(run) == before
     last = make_events(0, 0, [5, 8], 0)
-    assert_same(run.run(last, duration=60), made(config).run(last, duration=60))
+    assert_same(run.run(last, duration=60), made(config).run(last, duration=60))  # as if it had never been
 
 
 @pytest.mark.parametrize("order", ["depth_first", "breadth_first"])
@@ -165,18 +176,12 @@ def test_stop_is_heard_also_between_two_blocks_of_events(monkeypatch: pytest.Mon
     """With small blocks that is where most of the time goes."""
     monkeypatch.setattr(emulator, "BLOCK", 16)
     run = Emulator(chip({0: relay((1, 4, 4), monitor_enable=False)}))
-    count = 2_000_000
+    count = 1_000_000
     timer = threading.Timer(0.2, run.stop)
     timer.start()
     with pytest.raises(CancelledError):
         run.run(make_events(0, 0, np.arange(count), 0))
     assert run.run(make_events(0, 0, [1], 0)).counters[0].events_in == 1
-
-
-def test_a_stop_before_a_run_does_not_end_the_run() -> None:
-    run = Emulator(leaking(), slow_clock_period_us=1, strict=False)
-    run.stop()
-    assert run.run(recording(1)).accounting.sent == 200
 
 
 class Watched(Emulator):
@@ -256,6 +261,38 @@ def test_a_bad_recording_raises_and_ends_the_others() -> None:
     begin = time.perf_counter()
     with pytest.raises(EventError, match="comes after"):
         run_batch(run, [recording(1)[::-1], NOTHING, NOTHING], duration=FOR_EVER, workers=2)
+    taken = time.perf_counter() - begin
+    timer.cancel()
+    assert taken < PROMPT_S
+
+
+class Late(Watched):
+    """Begins a run without events only after it was told to stop, as a thread may that waits for the processor; others wait for that."""
+
+    begun: threading.Event
+    told: threading.Event
+
+    def run(self, events: Any, *, duration: int | None = None) -> RunResult:
+        if events is NOTHING:
+            self.begun.set()
+            self.told.wait(PROMPT_S)
+        else:
+            self.begun.wait(PROMPT_S)
+        return super().run(events, duration=duration)
+
+    def stop(self) -> None:
+        super().stop()
+        self.told.set()
+
+
+def test_a_recording_that_is_about_to_begin_is_ended_too() -> None:
+    run = Late(leaking(), slow_clock_period_us=1, strict=False)
+    run.twins, run.begun, run.told = [], threading.Event(), threading.Event()
+    timer = threading.Timer(3 * PROMPT_S, run.stop_twins)
+    timer.start()
+    begin = time.perf_counter()
+    with pytest.raises(EventError, match="comes after"):
+        run_batch(run, [recording(1)[::-1], NOTHING], duration=FOR_EVER, workers=2)
     taken = time.perf_counter() - begin
     timer.cancel()
     assert taken < PROMPT_S

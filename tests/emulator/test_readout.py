@@ -108,7 +108,9 @@ def test_a_count_stops_at_65535(kind: Kind) -> None:
         ({"low_pass_filter_disable": False, "low_pass_filter32_not16": True}, 32),
     ],
 )
-def test_averages_are_rounded_down_and_periods_before_the_start_count_as_0(kind: Kind, fields: dict[str, Any], length: int) -> None:
+def test_averages_are_rounded_down_and_periods_before_the_start_count_as_0(
+    kind: Kind, fields: dict[str, Any], length: int
+) -> None:
     """47 spikes at once, and after 5 periods so many that both together are a multiple of the window; each leaves after its length."""
     second = 3 * length - 47 % length
     periods = [{2: 47}, {}, {}, {}, {}, {2: second}, *[{}] * 40]

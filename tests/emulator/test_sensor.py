@@ -72,7 +72,7 @@ def test_all_blocks_together(kind: Kind) -> None:
     result = kind(config).run(make_events([17, 17, 8, 27, 28], [44, 44, 40, 41, 44], [3, 4, 5, 6, 7], [0, 1, 0, 0, 0]))
     assert result.events[result.events["layer"] == 0].tolist() == [(0, 2, 3, 0, 0), (2, 4, 5, 0, 0), (2, 0, 6, 0, 0)]
     assert result.events[result.events["layer"] == SENSOR].tolist() == [(0, 2, 3, 0, 13), (2, 4, 5, 0, 13), (2, 0, 6, 0, 13)]
-    assert result.sensor.counters == SensorCounters(events_in=5, dropped_polarity=1, dropped_region=1)
+    assert result.sensor.counters == SensorCounters(events_in=5, dropped_polarity=1, dropped_region=1, events_out=3)
     assert result.counters[0].events_in == 3
 
 
@@ -89,7 +89,7 @@ def test_drops_are_counted_by_the_first_reason(kind: Kind) -> None:
     events = make_events(x, y, 0, p)
     result = kind(config, on_outside="drop").run(events)
     counted = result.sensor.counters
-    assert counted == SensorCounters(events_in=11, dropped_outside=5, dropped_polarity=2, dropped_region=3)
+    assert counted == SensorCounters(events_in=11, dropped_outside=5, dropped_polarity=2, dropped_region=3, events_out=1)
     assert (counted.dropped, result.accounting.dropped, result.counters[0].events_in) == (10, 10, 1)
     with pytest.raises(EventError, match="the sensor") as caught:
         kind(config).run(events[::-1])

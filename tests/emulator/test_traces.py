@@ -19,9 +19,7 @@ KILLING = get_chip("dynapcnn")  # it has kill bits, and no decimator
 @BOTH
 def test_every_update_of_a_traced_neuron_by_events_and_ticks(kind: Kind) -> None:
     """Threshold 5, lower bound -4; weights 3 and -6 for the two input features; biases 2 and 0."""
-    part = pointwise(
-        (2, 1, 2), [[3, -6], [3, 3]], threshold_high=5, threshold_low=-4, leak_enable=True, biases=np.array([2, 0])
-    )
+    part = pointwise((2, 1, 2), [[3, -6], [3, 3]], threshold_high=5, threshold_low=-4, leak_enable=True, biases=np.array([2, 0]))
     events = make_events([0, 0, 1, 0, 0], 0, [4, 10, 15, 15, 26], [0, 0, 0, 1, 0])
     emulator = kind(chip({3: part}), slow_clock_period_us=10, trace={3: [(0, 0, 0), (1, 0, 0)]})
     trace = emulator.run(events, duration=30).traces[3]
