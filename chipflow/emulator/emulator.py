@@ -195,11 +195,7 @@ class Emulator:
             EventError: events that are refused, before anything has changed.
             StrictModeError, OverloadError: states are as before the run. So are they after Ctrl-C.
         """
-        if self._run is not None:
-            raise EmulatorError("a fed run is under way: call finish() or reset() before run()")
-        duration = checked_duration(duration, 0)
-        array = self._rules.check(events, duration=duration)
-        return self._unharmed(lambda: self._whole(array, duration))
+        return self._unharmed(lambda: self._whole(events, duration))
 
     def feed(self, events: Any) -> None:
         """The next chunk of a run; the first chunk starts it at time 0. `finish` gives its result.
@@ -207,14 +203,11 @@ class Emulator:
         Raises:
             EventError: events that are refused; StrictModeError. Both leave everything as before this chunk.
         """
-        run = self._run
-        array = self._rules.check(events, after=run.last_t if run else 0, first=run is None or not run.sent)
-        self._unharmed(lambda: self._feed(array))
+        self._unharmed(lambda: self._next(events))
 
     def finish(self, duration: int | None = None) -> RunResult:
         """End the fed run, with clock ticks up to `duration` (microseconds from 0), and report it as `run` does."""
-        checked = checked_duration(duration, self._run.last_t if self._run else 0)
-        return self._unharmed(lambda: self._finish(checked))
+        return self._unharmed(lambda: self._finish(checked_duration(duration, self._run.last_t if self._run else 0)))
 
     @contextmanager
     def _alone(self) -> Generator[None]:
@@ -339,9 +332,16 @@ class Emulator:
             self._run = _Run()
         return self._run
 
-    def _whole(self, events: EventArray, duration: int | None) -> RunResult:
-        self._feed(events)
-        return self._finish(duration)
+    def _whole(self, events: Any, duration: int | None) -> RunResult:
+        if self._run is not None:
+            raise EmulatorError("a fed run is under way: call finish() or reset() before run()")
+        checked = checked_duration(duration, 0)
+        self._feed(self._rules.check(events, duration=checked))
+        return self._finish(checked)
+
+    def _next(self, events: Any) -> None:
+        run = self._run
+        self._feed(self._rules.check(events, after=run.last_t if run else 0, first=run is None or not run.sent))
 
     def _feed(self, events: EventArray) -> None:
         run = self._begin()
