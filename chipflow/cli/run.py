@@ -15,6 +15,7 @@ from chipflow.cli.output import existing, fail, judged, names, print_json, write
 if TYPE_CHECKING:
     from chipflow.backends.base import Device, Runnable
     from chipflow.emulator.what_if import WhatIfs
+    from chipflow.events.readings import ReadoutOutput
     from chipflow.events.result import RunResult
 
 
@@ -101,6 +102,17 @@ def _document(result: RunResult, output: Path | None) -> dict[str, Any]:
         "accounting": asdict(result.accounting),
         "counters": counters,
         "load_estimate": load,
+        "sensor": result.sensor and asdict(result.sensor.counters),
+        "readout": result.readout and _readout(result.readout),
         "warnings": result.warnings(),
         "output": output and str(output),
+    }
+
+
+def _readout(block: ReadoutOutput) -> dict[str, Any]:
+    return {
+        "events_in": block.events_in,
+        "without_class": block.without_class,
+        "values": [{"t": int(t), "value": int(value)} for t, value in block.values],
+        "pins": [{"t": int(t), "index": int(index)} for t, index in block.pins],
     }

@@ -112,6 +112,11 @@ class SensorOutput:
     counters: SensorCounters
     raw: EventArray
 
+    def __str__(self) -> str:
+        c = self.counters
+        why = f"{c.dropped_outside:,} outside, {c.dropped_polarity:,} of a polarity that is off, {c.dropped_region:,} outside the region"
+        return f"sensor: {c.events_in:,} events, {c.events_out:,} went on; dropped: {why}"
+
 
 @dataclass(frozen=True)
 class ReadoutOutput:
@@ -130,6 +135,11 @@ class ReadoutOutput:
     events_in: int = 0
     counted: int = 0
     without_class: int = 0
+
+    def __str__(self) -> str:
+        lost = f", {self.without_class:,} without a class" if self.without_class else ""
+        last = f", class {self.winners[-1]} at the last" if len(self.values) else ""
+        return f"readout: {self.events_in:,} spikes{lost}; {len(self.values):,} values{last}, {len(self.pins):,} pin events"
 
     @property
     def winners(self) -> npt.NDArray[np.uint32]:

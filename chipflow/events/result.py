@@ -136,7 +136,8 @@ class RunResult:
         totals = self.accounting
         dropped = f", {totals.dropped:,} dropped on the way" if totals.dropped else ""
         sums = f"{totals.sent:,} events sent{dropped}, {totals.received:,} spikes reported"
-        return "\n".join([table("run", header, rows), sums, *(f"warning: {text}" for text in self.warnings())])
+        blocks = [str(block) for block in (self.sensor, self.readout) if block is not None]
+        return "\n".join([table("run", header, rows), sums, *blocks, *(f"warning: {text}" for text in self.warnings())])
 
     def core_of(self, layer: int | str | None = None) -> int:
         """The monitored core that a layer name, a core id, or None (the last monitored core) means.

@@ -11,7 +11,7 @@ import pytest
 from chipflow import Program, open_device
 from chipflow.events import RunResult
 from chipflow.events.files import load_events
-from hwconfig import ChipConfig, CoreConfig, Dimensions
+from hwconfig import ChipConfig, CoreConfig, Destination, Dimensions, DvsDestination, DvsLayerConfig, ReadoutConfig
 from hwconfig.files import write_text
 from tests.cli.command_line import OK, WANTING, WRONG_USE, chipflow, refused
 from tests.cli.programs import edit, illegal, legal
@@ -208,3 +208,31 @@ def test_what_if_lists_what_is_not_public_and_runs_again():
     assert {found["grade"] for found in document["assumptions"]} <= {"B", "C"}
     assert [run["rule"] for run in document["what_if"]] == ["zero-weights", "depth-first", "decimator"]
     assert all(bool(run["difference"]) == run["changed"] for run in document["what_if"])
+
+
+def test_what_sensor_and_readout_block_did_is_shown():
+    """The emulator's own tests say what is right; here it has to be seen."""
+    size = Dimensions(kernel_size=1, input_shape=(1, 4, 4), output_shape=(1, 4, 4))
+    core = CoreConfig(
+        dimensions=size,
+        weights=np.ones((1, 1, 1, 1), int),
+        threshold_high=1,
+        threshold_low=-1,
+        destinations=[Destination(layer=12)],
+    )
+    config = ChipConfig(
+        chip="speck2f",
+        cnn_layers={3: core},
+        dvs_layer=DvsLayerConfig(merge=True, cut=(3, 3), destinations=[DvsDestination(layer=3)]),
+        readout=ReadoutConfig(enable=True, monitor_enable=True, low_pass_filter_disable=True),
+    )
+    config.save("blocks.json")
+    np.savez("seen.npz", x=[0, 1, 9], y=[0, 0, 0], t=[1, 2, 3], p=[0, 1, 0])
+    call = ("run", "blocks.json", "seen.npz", "--slow-clock-period-us", "10", "--duration", "20")
+    text = chipflow(*call).out
+    assert "sensor: 3 events, 2 went on" in text
+    assert "1 outside the region" in text
+    assert "readout: 2 spikes; 2 values" in text
+    document = chipflow(*call, "--json").document
+    assert document["sensor"]["events_out"] == 2
+    assert document["readout"]["values"] == [{"t": 10, "value": 1 << 20 | 1 << 16 | 2}, {"t": 20, "value": 1 << 20}]
