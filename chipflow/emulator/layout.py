@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.emulator import records as r
+from chipflow.emulator.lines import on_lines, whole_lines
 from chipflow.emulator.network import Network, Route
 from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig, Dimensions
@@ -195,7 +196,7 @@ def network_layout(
         row, mine = cores[rank], len(probes.get(core, ()))
         _numbers(row, config, part, laid)
         row[r.STATES_AT], row[r.COUNTS_AT], row[r.LIST_AT] = offsets["states"], offsets["counts"], offsets["elements"]
-        row[r.WEIGHTS_AT], row[r.BIASES_AT] = offsets["amounts"], offsets["amounts"] + laid.weights.size
+        row[r.WEIGHTS_AT], row[r.BIASES_AT] = offsets["amounts"], offsets["amounts"] + _room(laid.weights)
         row[r.ABSENT] = NO_AMOUNT if zero_is_synapse else 0
         row[r.MONITORED] = part.monitor_enable and not silent
         row[r.LIST_ROOM] = LIST_ROOM + row[r.NEURONS]
@@ -203,8 +204,8 @@ def network_layout(
         row[r.FIRST_ROUTE], row[r.END_ROUTE] = own[rank]
         row[r.FIRST_PROBE], row[r.END_PROBE] = offsets["probes"], offsets["probes"] + mine
         needed = {
-            "states": row[r.NEURONS] + r.SPARE,
-            "amounts": laid.weights.size + laid.biases.size,
+            "states": _room(laid.alive),
+            "amounts": _room(laid.weights) + _room(laid.biases),
             "counts": laid.counts.size,
             "elements": row[r.LIST_ROOM] + SPARE_ELEMENTS,
             "probes": mine,
@@ -215,9 +216,9 @@ def network_layout(
         "routes": np.array(tables.routes, np.int64).reshape(-1, r.N_ROUTE),
         "ports": np.array(ports, np.int64).reshape(-1, r.N_PORT),
         "arrivals": np.concatenate([*tables.arrivals, np.zeros((1, r.N_ARRIVAL), np.int32)]),
-        "amounts": _flat([piece for laid in layouts for piece in (laid.weights, laid.biases)], np.int16, r.SPARE),
-        "counts": _flat([laid.counts for laid in layouts], np.int32, 0),
-        "alive": _flat([piece for laid in layouts for piece in (laid.alive, np.zeros(r.SPARE))], np.int16, 0),
+        "amounts": on_lines([piece for laid in layouts for piece in (laid.weights, laid.biases)], np.int16, r.SPARE),
+        "counts": np.concatenate([np.zeros(0, np.int32), *(laid.counts.ravel() for laid in layouts)]),
+        "alive": on_lines([laid.alive for laid in layouts], np.int16, r.SPARE),
         "probes": np.array([neuron for core in order for neuron in probes.get(core, ())], np.int64),
     }
     return NetworkLayout(constants, layouts, len(order), len(order) + 1)
@@ -244,8 +245,9 @@ def decimation(config: ChipConfig, part: CoreConfig) -> int:
     return config.chip.limits.decimator_ratios[part.output_decimator_interval] if part.output_decimator_enable else 1
 
 
-def _flat(pieces: Sequence[Array], dtype: type[np.generic], spare: int) -> Array:
-    return np.concatenate([*(piece.ravel() for piece in pieces), np.zeros(spare)]).astype(dtype)
+def _room(array: Array) -> int:
+    """What a core's states or amounts take, with what must follow them."""
+    return whole_lines(array.size + r.SPARE, np.int16)
 
 
 def _direct(config: ChipConfig, core: int) -> Route:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from chipflow.emulator import records as r
 from chipflow.emulator.layout import SPARE_ELEMENTS, NetworkLayout
+from chipflow.emulator.lines import on_lines
 from chipflow.emulator.machine_code import Net
 
 Array = npt.NDArray[Any]
@@ -232,10 +233,8 @@ def _memory(initial: Sequence[npt.NDArray[np.int16]], phases: Sequence[int]) -> 
     """After a reset."""
     totals = np.zeros((len(initial), r.N_TOTALS), np.int64)
     totals[:, r.PHASE] = phases
-    spare = np.zeros(r.SPARE, np.int16)
-    states = [piece for array in initial for piece in (_to_kernel(array), spare)]
     return {
-        "states": np.concatenate([*states, spare[:0]]),
+        "states": on_lines([_to_kernel(array) for array in initial], np.int16, r.SPARE),
         "totals": totals,
         "load": np.zeros((len(initial), r.N_LOAD), np.int64),
         "readout": np.zeros(r.N_READOUT, np.int64),
