@@ -96,33 +96,32 @@ def _bounded_jobs(core, net, count, end):
             lanes = i16(extent)
             for _ in range(job[JOB_ROWS]):
                 fired, raised = update_bounded(states, states_at + first, amounts, at, lanes, low, high, keep)
+                blocks = _keep(masks, bases, blocks, fired, cause | first)
                 n_raised += bits_set(raised)
                 any_fired |= fired
-                masks[blocks] = fired
-                bases[blocks] = cause | first
-                blocks += ONE
                 first += row
                 at -= step
         else:
             for _ in range(job[JOB_ROWS]):
                 offset = u64(0)
-                while offset + u64(LANES) < extent:
-                    here, lanes = first + offset, i16(min(extent - offset, u64(WIDE_LANES)))
-                    fired, raised = update_bounded_wide(states, states_at + here, amounts, at + offset, lanes, low, high, keep)
+                while offset + u64(WIDE_LANES) <= extent:
+                    here = first + offset
+                    fired, raised = update_bounded_wide(states, states_at + here, amounts, at + offset, None, low, high, keep)
+                    blocks = _keep(masks, bases, blocks, fired, cause | here)
                     n_raised += bits_set(raised)
                     any_fired |= fired
-                    masks[blocks] = fired
-                    bases[blocks] = cause | here
-                    blocks += ONE
                     offset += u64(WIDE_LANES)
-                if offset < extent:
-                    here, lanes = first + offset, i16(extent - offset)
-                    fired, raised = update_bounded(states, states_at + here, amounts, at + offset, lanes, low, high, keep)
+                here, lanes = first + offset, i16(extent - offset)
+                if offset + u64(LANES) < extent:
+                    fired, raised = update_bounded_wide(states, states_at + here, amounts, at + offset, lanes, low, high, keep)
+                    blocks = _keep(masks, bases, blocks, fired, cause | here)
                     n_raised += bits_set(raised)
                     any_fired |= fired
-                    masks[blocks] = fired
-                    bases[blocks] = cause | here
-                    blocks += ONE
+                elif offset < extent:
+                    fired, raised = update_bounded(states, states_at + here, amounts, at + offset, lanes, low, high, keep)
+                    blocks = _keep(masks, bases, blocks, fired, cause | here)
+                    n_raised += bits_set(raised)
+                    any_fired |= fired
                 first += row
                 at -= step
         if any_fired:
@@ -164,9 +163,7 @@ def _general_jobs(core, rank, net, count, end, step, absent, total):
                     neuron = lowest_bit(clipped)
                     progress_of(net)[CULPRIT_RANK], progress_of(net)[CULPRIT] = i64(rank), i64(cause | (here + neuron))
                     return end, HIGH_CLIPPED if (cut >> neuron) & ONE else LOW_CLIPPED
-                masks_of(net)[blocks] = fired
-                bases_of(net)[blocks] = cause | here
-                blocks += ONE
+                blocks = _keep(masks_of(net), bases_of(net), blocks, fired, cause | here)
                 offset += u64(LANES)
             first += row
             at -= step
@@ -175,6 +172,14 @@ def _general_jobs(core, rank, net, count, end, step, absent, total):
         if core[END_PROBE] > core[FIRST_PROBE]:
             _probe(core, net, job, step, absent, begin, end)
     return end, DONE
+
+
+@jit
+def _keep(masks, bases, blocks, fired, element):
+    """Write down which neurons of a block fired, and the element of its first; returns the number of blocks."""
+    masks[blocks] = fired
+    bases[blocks] = element
+    return blocks + ONE
 
 
 @jit

@@ -30,7 +30,7 @@ def _update_bounded(width):
             first: uint64.
             amounts: int16 array, weights or biases; `width` more elements than in use.
             at: uint64, index of the first neuron's amount.
-            lanes: int16, how many neurons to update.
+            lanes: int16, how many neurons to update; None: all `width` of them.
             low, high: int16, lower bound and threshold.
             keep: int16, -1 to subtract the threshold after a spike, 0 to return to zero.
 
@@ -44,7 +44,9 @@ def _update_bounded(width):
             states, first, amounts, at, lanes, *numbers = args
             low, high, keep = map(vectors.broadcast, numbers)
             pointer = vectors.pointer(signature.args[0], states, first)
-            amount = builder.select(vectors.used(lanes), vectors.load(signature.args[2], amounts, at), vectors.constant(0))
+            amount = vectors.load(signature.args[2], amounts, at)
+            if signature.args[4] != types.none:
+                amount = builder.select(vectors.used(lanes), amount, vectors.constant(0))
             added = vectors.call("sadd.sat", vectors.load_from(pointer), amount)
             raised = builder.icmp_signed("<", added, low)
             fired, new = vectors.fire(vectors.call("smax", added, low), high, keep)
