@@ -17,7 +17,7 @@ from hwconfig.core_config import CoreConfig, Dimensions
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]
-LIST_ROOM = 2048  # a core goes on while its list is no longer: enough to be worth the start, few enough for the cache
+LIST_ROOM = 16384  # a core's list has room for so many spikes and for one of each neuron: enough that many events go at a time
 SPARE_ELEMENTS = 2  # the kernels write two elements before they know whether there are as many
 NO_AMOUNT = -32768  # marks killed weights where a weight of 0 is a synapse
 
