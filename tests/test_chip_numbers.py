@@ -23,7 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = {str(path.relative_to(ROOT)): path for name in ("hwconfig", "chipflow") for path in sorted((ROOT / name).rglob("*.py"))}
 WIDTHS = {16, 32, 127, 255, 32767, 65535}
 NETWORKS = {"chipflow/demo.py"}  # features of a network are written out where it is defined
-OWN_SIZES = {"BLOCK", "CHUNK", "BUDGET", "BATCH", "MOST_JOBS", "ROOM", "LINE"}  # of working memory, in constants that end in these words
+OWN_SIZES = {
+    "BLOCK",
+    "CHUNK",
+    "BUDGET",
+    "BATCH",
+    "MOST_JOBS",
+    "ROOM",
+    "LINE",
+}  # of working memory, in constants that end in these words
 
 OPERATORS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Pow: pow, ast.LShift: lshift}
 
