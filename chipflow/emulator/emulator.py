@@ -28,7 +28,7 @@ from chipflow.emulator.options import (
     check_neuron,
 )
 from chipflow.emulator.outcome import Finished, checked_states, result, silences
-from chipflow.emulator.sensor import process
+from chipflow.emulator.sensor import Processed, process
 from chipflow.errors import EmulatorError, StrictModeError
 from chipflow.events.array import EVENT_DTYPE, EVENT_LAYER_DTYPE, EventArray, OnOutside, make_events
 from chipflow.events.readings import ReadoutOutput, SensorCounters, SensorOutput
@@ -172,9 +172,9 @@ class Emulator:
             self._layout,
             [np.asarray(part.neurons_initial_value, np.int16) for part in parts],
             [decimation(config, part) - 1 if options.decimator_passes == "first" else 0 for part in parts],
-            period=int(options.slow_clock_period_us or 0) if ticks_matter else 0,
-            window=int(options.load_window_us),
-            strict=bool(options.strict),
+            period=(options.slow_clock_period_us or 0) if ticks_matter else 0,
+            window=options.load_window_us,
+            strict=options.strict,
             breadth_first=options.order == "breadth_first",
             most_count=config.chip.readout.most_count if config.readout.enable else 0,
         )
@@ -376,7 +376,7 @@ class Emulator:
         if not sensed.any():
             return Inputs(f, y, x, t, port)
         processed = process(self.config.dvs_layer, self.config.chip, events[sensed])
-        self._note_sensor(run, events[sensed], processed.f, processed.y, processed.x, processed.kept, processed.counters)
+        self._note_sensor(run, events[sensed], processed)
         kept = np.ones(len(events), np.bool_)
         kept[sensed] = processed.kept
         f, y, x, t, port = (column[kept] for column in (f, y, x, t, port))
@@ -393,14 +393,13 @@ class Emulator:
         by_layer[self.config.chip.layers.sensor] = self._layout.sensor_port
         return by_layer[layers]
 
-    def _note_sensor(
-        self, run: _Run, events: EventArray, f: Any, y: Any, x: Any, kept: npt.NDArray[np.bool_], counted: SensorCounters
-    ) -> None:
+    def _note_sensor(self, run: _Run, events: EventArray, processed: Processed) -> None:
         part = self.config.dvs_layer
-        totals = {name: getattr(run.sensor, name) + value for name, value in vars(counted).items()}
+        totals = {name: getattr(run.sensor, name) + value for name, value in vars(processed.counters).items()}
         run.sensor = SensorCounters(**totals)
         if part.monitor_enable and not silences(self.config):
-            run.sensed.append(make_events(x, y, events["t"][kept], f, np.uint8(self.config.chip.layers.sensor)))
+            layer = np.uint8(self.config.chip.layers.sensor)
+            run.sensed.append(make_events(processed.x, processed.y, events["t"][processed.kept], processed.f, layer))
         if part.raw_monitor_enable and not silences(self.config):
             run.raw.append(make_events(*(events[name] for name in ("x", "y", "t", "p"))))
 

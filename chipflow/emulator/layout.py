@@ -162,7 +162,7 @@ class NetworkLayout:
 
     Attributes:
         constants: the arrays of `records.CONSTANTS`.
-        bounded: for each rank, see CoreLayout.
+        cores: by rank.
         entry_port, sensor_port: input ports of events without a layer, and of sensor events; port i is that of rank i alone.
     """
 
