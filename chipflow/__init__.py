@@ -9,20 +9,43 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chipflow.backends.base import open_device
     from chipflow.compiler import compile
+    from chipflow.fitting import Fit, alternatives, fit
+    from chipflow.frontends.nir import from_nir, to_nir
+    from chipflow.ir.nodes import Sensor
     from chipflow.program import Program
     from chipflow.snn import IAF, Network, SumPool2d, from_model
 
 _HOMES = {
+    "Fit": "chipflow.fitting",
     "IAF": "chipflow.snn",
     "Network": "chipflow.snn",
     "Program": "chipflow.program",
+    "Sensor": "chipflow.ir.nodes",
     "SumPool2d": "chipflow.snn",
+    "alternatives": "chipflow.fitting",
     "compile": "chipflow.compiler",
+    "fit": "chipflow.fitting",
     "from_model": "chipflow.snn",
+    "from_nir": "chipflow.frontends.nir",
     "open_device": "chipflow.backends.base",
+    "to_nir": "chipflow.frontends.nir",
 }
 
-__all__ = ["IAF", "Network", "Program", "SumPool2d", "compile", "from_model", "open_device"]
+__all__ = [
+    "IAF",
+    "Fit",
+    "Network",
+    "Program",
+    "Sensor",
+    "SumPool2d",
+    "alternatives",
+    "compile",
+    "fit",
+    "from_model",
+    "from_nir",
+    "open_device",
+    "to_nir",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,12 +10,14 @@ hwconfig.errors.DeploymentError (ValueError)
     ├── CompileError                  a model cannot become a configuration
     │   ├── UnsupportedModelError     a layer that has no counterpart on a core
     │   ├── QuantizationError         a layer that cannot be expressed in the chip's integers
-    │   └── MappingError              layers that do not fit the cores
+    │   └── MappingError              layers that do not fit the cores (`.report`)
     ├── ProgramFileError              not a program file: truncated, foreign, of a newer version
     └── DeviceError                   a device that does not exist, cannot be opened, or does not answer
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from hwconfig.errors import DeploymentError
 
@@ -109,7 +111,16 @@ class QuantizationError(CompileError):
 
 
 class MappingError(CompileError):
-    """Layers that do not fit the cores."""
+    """Layers that do not fit the cores.
+
+    Attributes:
+        report: why, and what would help: a `chipflow.allocation.MappingReport`, whose headline is the message's first line; None where
+            what was asked for made no sense.
+    """
+
+    def __init__(self, message: str, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class ProgramFileError(ChipflowError):

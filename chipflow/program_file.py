@@ -22,9 +22,19 @@ if TYPE_CHECKING:
     from hwconfig import ChipConfig
 
 FORMAT = "chipflow-program"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NODE_KINDS = {
-    kind.__name__: kind for kind in (nodes.Input, nodes.Conv2d, nodes.Iaf, nodes.SumPool2d)
+    kind.__name__: kind
+    for kind in (
+        nodes.Input,
+        nodes.Sensor,
+        nodes.Conv2d,
+        nodes.Iaf,
+        nodes.SumPool2d,
+        nodes.Add,
+        nodes.Concat,
+        nodes.ChannelShift,
+    )
 }  # all that a quantised graph has
 
 
@@ -42,11 +52,14 @@ def from_json(text: str) -> tuple[Program, str]:
         ConfigFileError, ProgramFileError: truncated, foreign, of a newer version, or with wrong fields.
     """
     document = parse(text, "program")
-    checked_version(document, FORMAT, SCHEMA_VERSION)
+    written = checked_version(document, FORMAT, SCHEMA_VERSION)
     if not isinstance(document.get("config"), dict):
         raise ProgramFileError("the program file has no configuration")
     config, stale = read_document(document["config"])
     try:
+        edited = ""
+        if written == 1:
+            document, edited = _migrated_1(document)
         program = _build(document, config)
     except KeyError as error:
         raise ProgramFileError(f"not a valid program file: it has no field {error}") from None
@@ -54,12 +67,31 @@ def from_json(text: str) -> tuple[Program, str]:
         detail = str(error) if isinstance(error, ChipflowError) else f"{type(error).__name__}: {error}"
         raise ProgramFileError(f"not a valid program file: {detail}") from None
     _refuse_unknown_fields(document, program)
-    return program, "; ".join([*filter(None, [stale or _edited_records(document, program)]), *contradictions(program)])
+    if written == SCHEMA_VERSION:
+        edited = _edited(document, _contents(program))
+    return program, "; ".join([*filter(None, [stale or edited]), *contradictions(program)])
 
 
-def _edited_records(document: Mapping[str, Any], program: Program) -> str:
-    actual = canonical_hash(_contents(program))
+def _edited(document: Mapping[str, Any], contents: dict[str, Any]) -> str:
+    actual = canonical_hash(contents)
     return "" if document.get("hash") == actual else f"the program's records were edited by hand: their hash is {actual}"
+
+
+def _migrated_1(document: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A document of schema version 1, of a chain of layers with one input, as one of today; and how it was edited by hand."""
+    graph = {
+        "nodes": [{name: _decoded(value) for name, value in node.items()} for node in document["graph"]["nodes"]],
+        "edges": document["graph"]["edges"],
+    }
+    kept = {name: document[name] for name in ("layers", "slow_clock_period_us")}
+    edited = _edited(document, kept | {"entries": document["entries"], "graph": graph})
+    new = dict(document) | {
+        "inputs": {document["graph"]["nodes"][0]["name"]: document["entries"]},
+        "layers": [layer | {"layer": layer["name"]} for layer in document["layers"]],
+        "graph": document["graph"] | {"outputs": [document["graph"]["nodes"][-1]["name"]]},
+    }
+    del new["entries"]
+    return new, edited
 
 
 def _refuse_unknown_fields(document: Mapping[str, Any], program: Program) -> None:
@@ -74,11 +106,16 @@ def contradictions(program: Program) -> list[str]:
     found: list[str] = []
     if placed != list(cores):
         found.append(f"layers are on cores {placed}, configured are {list(cores)}: compile again")
-    if not program.entries or not set(program.entries) <= set(cores):
-        found.append(f"entries are {list(program.entries)}, configured cores are {list(cores)}: name one of these")
+    fed = bool(program.entries or program.config.dvs_layer.enabled_destinations)
+    if not fed or not set(program.entries) <= set(cores):
+        found.append(f"inputs enter cores {list(program.entries)}, configured cores are {list(cores)}: name one of these")
     named = {layer.core: layer.name for layer in program.layers}
     if found == [] and named != program.config.layer_names:
         found.append(f"layers are {named}, the configuration names {program.config.layer_names}: compile again")
+    chip = program.config.chip
+    for layer in program.layers:
+        if not 0 <= layer.first_feature < chip.limits.features or layer.feature_step not in (1, chip.readout.feature_stride):
+            found.append(f"{layer.name} begins at feature {layer.first_feature} in steps of {layer.feature_step}: compile again")
     period = program.slow_clock_period_us
     if period is not None and period < 1:
         found.append(f"slow_clock_period_us is {period}: give 1 or more, or null")
@@ -89,14 +126,18 @@ def _contents(program: Program) -> dict[str, Any]:
     """All but the configuration, arrays as arrays."""
     return {
         "layers": [asdict(layer) for layer in program.layers],
-        "entries": list(program.entries),
+        "inputs": {name: list(cores) for name, cores in program.inputs.items()},
         "slow_clock_period_us": program.slow_clock_period_us,
         "graph": _graph_contents(program.graph),
     }
 
 
 def _graph_contents(graph: Graph) -> dict[str, Any]:
-    return {"nodes": [_node_fields(node) for node in graph.nodes], "edges": [list(edge) for edge in graph.edges]}
+    return {
+        "nodes": [_node_fields(node) for node in graph.nodes],
+        "edges": [list(edge) for edge in graph.edges],
+        "outputs": list(graph.outputs),
+    }
 
 
 def graph_hash(graph: Graph) -> str:
@@ -125,7 +166,7 @@ def _build(document: Mapping[str, Any], config: ChipConfig) -> Program:
         config=_named(config, layers),
         graph=_graph(document["graph"]),
         layers=layers,
-        entries=tuple(int(core) for core in document["entries"]),
+        inputs={name: tuple(int(core) for core in cores) for name, cores in document["inputs"].items()},
         slow_clock_period_us=None if period is None else int(period),
     )
 
@@ -146,7 +187,8 @@ def _record(layer: Mapping[str, Any]) -> LayerRecord:
 
 
 def _graph(document: Mapping[str, Any]) -> Graph:
-    return Graph([_node(dict(fields_)) for fields_ in document["nodes"]], [(a, b) for a, b in document["edges"]])
+    made = [_node(dict(fields_)) for fields_ in document["nodes"]]
+    return Graph(made, [(a, b) for a, b in document["edges"]], document["outputs"])
 
 
 def _node(document: dict[str, Any]) -> nodes.Node:

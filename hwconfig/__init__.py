@@ -25,11 +25,12 @@ from hwconfig.errors import (
     VendorError,
 )
 from hwconfig.factory_config import FactoryConfig, FactoryCore, FactoryDvsFilter, FactoryDvsLayer, MemoryTiming
-from hwconfig.memory import MemoryNeed, memory_need, neuron_address, neuron_position
+from hwconfig.memory import MemoryNeed, memory_need, most_features, neuron_address, neuron_position
 from hwconfig.provenance import Provenance
 from hwconfig.readout_config import ReadoutConfig
-from hwconfig.rules import RULES, Rule, check, check_core
+from hwconfig.rules import RULES, Rule, check, check_core, check_sensor_targets, check_shape
 from hwconfig.sensor_config import DvsFilterConfig, DvsLayerConfig
+from hwconfig.shapes import CoreShape, ShapeDestination
 from hwconfig.violations import Report, Violation
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     "ConfigDiff",
     "ConfigFileError",
     "CoreConfig",
+    "CoreShape",
     "CoreSpec",
     "DeploymentError",
     "DesignRuleError",
@@ -85,18 +87,22 @@ __all__ = [
     "Report",
     "Rule",
     "SensorSpec",
+    "ShapeDestination",
     "UnknownChipError",
     "VendorError",
     "VendorSpec",
     "Violation",
     "check",
     "check_core",
+    "check_sensor_targets",
+    "check_shape",
     "chip_names",
     "diff_configs",
     "from_vendor",
     "get_chip",
     "json_schema",
     "memory_need",
+    "most_features",
     "neuron_address",
     "neuron_position",
     "synthetic_chip",

@@ -28,6 +28,11 @@ class Destination(Target):
     pooling: Integer = Field(default=1, description="side of the square over which spikes are summed, in pixels")
     feature_shift: Integer = Field(default=0, description="added to the feature, for the target")
 
+    @property
+    def where(self) -> str:
+        """The target, in words."""
+        return f"core {self.layer}"
+
 
 def enabled(destinations: tuple[SomeTarget, ...]) -> tuple[SomeTarget, ...]:
     """Those in use, in index order."""

@@ -55,6 +55,17 @@ def memory_need(
     )
 
 
+def most_features(memories: MemoryNeed, input_features: int, height: int, width: int, kernel_size: int, *, has_bias: bool) -> int:
+    """Of a convolution to maps of `height` x `width`: the most features out for which `memory_need` stays within the memories.
+
+    Need grows with the features, so that every number up to this one fits; 0: not even one does.
+    """
+    rows = memories.kernel // kernel_words(input_features, 1, kernel_size)  # features, if their number is a power of two
+    by_kernel = 1 << (rows.bit_length() - 1) if rows else 0
+    by_neuron = memories.neuron // neuron_words(1, height, width)
+    return min(by_kernel, by_neuron, memories.bias) if has_bias else min(by_kernel, by_neuron)
+
+
 def neuron_address(position: Position, shape: Position, address_bits: int) -> int:
     """The address by which the state of one neuron is read and written.
 

@@ -41,7 +41,8 @@ def room(*may: str, lazy: tuple[str, ...] = (), never: tuple[str, ...] = IMPORTE
 
 COMPILER = room(
     "chipflow.frontends", "chipflow.ir", "chipflow.passes", "chipflow.allocation", "chipflow.emit", "chipflow.compiler",
-    "chipflow.program", "chipflow.program_file", "chipflow.quantization", "chipflow.events", "chipflow.backends.base", "hwconfig", *PYDANTIC,
+    "chipflow.program", "chipflow.program_file", "chipflow.fitting", "chipflow.quantization", "chipflow.events",
+    "chipflow.backends.base", "hwconfig", *PYDANTIC,
 )  # fmt: skip
 READER = room("chipflow", "hwconfig", *PYDANTIC, "rich", "tqdm", lazy=("torch", "chipflow.snn", "matplotlib"))
 FRONT_DOOR = room(
@@ -62,15 +63,28 @@ TABLE: dict[str, Row] = {
     "chipflow.ir": room("networkx", *PYDANTIC),
     "chipflow.frontends": room("chipflow.ir", lazy=("torch", "chipflow.snn")),
     "chipflow.frontends.nir": room("chipflow.ir", lazy=("torch", "chipflow.snn", "nir")),
-    "chipflow.frontends.sinabs": room("chipflow.ir", lazy=("torch", "chipflow.snn", "sinabs")),
+    "chipflow.frontends.sinabs": room(
+        "chipflow.ir", "chipflow.frontends.torch_modules", "chipflow.frontends.sinabs_sensor", lazy=("torch", "chipflow.snn")
+    ),
     "chipflow.passes": room("chipflow.ir", "chipflow.quantization", *PYDANTIC, "hwconfig.chip", "hwconfig.memory"),
-    "chipflow.allocation": room("chipflow.ir", "chipflow.quantization", *PYDANTIC, "hwconfig.chip", "hwconfig.memory"),
+    "chipflow.allocation": room(
+        "chipflow.ir",
+        "chipflow.quantization",
+        *PYDANTIC,
+        "hwconfig.chip",
+        "hwconfig.memory",
+        "hwconfig.rules",
+        "hwconfig.shapes",
+        "hwconfig.core_config",
+        "hwconfig.violations",
+    ),
     "chipflow.emit": room("chipflow.ir.plan", "chipflow.allocation", "hwconfig"),
     "chipflow.emulator": room("hwconfig", "chipflow.events", "numba", "llvmlite"),
     "chipflow.backends": room("hwconfig", "chipflow.events"),
     "chipflow.backends.emulated": room("hwconfig", "chipflow.events", "chipflow.backends", "chipflow.emulator"),
     "chipflow.backends.samna": room("hwconfig", "chipflow.events", "chipflow.backends", lazy=("samna",)),
     "chipflow.compiler": COMPILER,
+    "chipflow.fitting": COMPILER,
     "chipflow.program": COMPILER,
     "chipflow.program_file": COMPILER,
     "chipflow.report": READER,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    allocation_speed,
     batch,
     contest,
     emulator_growth,
@@ -257,3 +258,22 @@ def test_real_recordings_run_in_batches() -> None:
     done = run("batch", "--recordings", "6", "--rounds", "1", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert "6 recordings, N-MNIST" in done.stdout
+
+
+@pytest.mark.parametrize("kind", allocation_speed.WIDE)
+def test_what_is_placed_or_refused_is_what_the_title_says(kind: str) -> None:
+    point = allocation_speed.make_point(kind, 9, 7)
+    point.run()
+    placed = allocation_speed.largest_matching(point.graph, point.network)
+    assert (placed == 7) == (kind == "solvable")
+    assert point.outcome.startswith("solved") == (kind != "impossible")
+    assert point.outcome.startswith("solved, +") == (kind == "needs splits")
+    assert len(point.answer) == len(point.whole) == len(point.building) == len(point.matching) == 1
+
+
+def test_the_allocation_is_timed_beside_networkx() -> None:
+    done = run("allocation_speed", "--rounds", "1", "--most-cores", "30")
+    assert done.returncode == 0, done.stderr
+    assert "target: under 10 s each: met" in done.stdout
+    rows = [line for line in done.stdout.splitlines() if line.lstrip().startswith(tuple(allocation_speed.WIDE))]
+    assert len(rows) == 6

@@ -28,8 +28,9 @@ def exact_range(values, bits):
 
 
 def exact_scale(weights, biases, threshold, low, mode):
-    missing = -32768.0 if mode == "sinabs" else threshold
-    neuron = [threshold, missing if low is None else low]
+    missing = -32768.0 if mode == "sinabs" else 0.0
+    step = 0.0 if mode == "sinabs" else max(0.0, *weights)
+    neuron = [threshold + step, missing if low is None else low]
     ranges = [exact_range(weights, 8), exact_range(neuron, 16)]
     if biases is not None:
         ranges.append(exact_range(biases, 8 if mode == "sinabs" else 16))
@@ -158,3 +159,10 @@ def test_the_same_call_gives_the_same_bytes():
     one, other = (quantize_layer(weights, None, 1.0, -1.0) for _ in range(2))
     assert one.weights.tobytes() == other.weights.tobytes()
     assert one.record == other.record
+
+
+def test_a_neuron_about_to_fire_stays_within_its_bits():
+    """Its weights are so small against the threshold that the threshold sets the scale."""
+    layer = quantize_layer([[0.0035, 0.003]], None, 1.0, -1.0)
+    assert layer.threshold - 1 + int(layer.weights.max()) <= 32767
+    assert quantize_layer([[0.0035, 0.003]], None, 1.0, -1.0, mode="sinabs").threshold == 32767

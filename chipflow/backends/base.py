@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
 from chipflow.errors import DeviceError
 from chipflow.events.array import OnOutside
-from chipflow.events.result import RunResult
+from chipflow.events.result import LayerPart, Parts, RunResult
 from hwconfig import ChipConfig, ChipSpec, Report, UnknownChipError, chip_names, get_chip
 
 
@@ -28,6 +28,16 @@ class Runnable(Protocol):
         ...
 
     @property
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        """Cores that each input of a network enters; empty where that is not known."""
+        ...
+
+    @property
+    def parts(self) -> Parts:
+        """Layers that are more or less than one core's features."""
+        ...
+
+    @property
     def slow_clock_period_us(self) -> int | None:
         """Microseconds between two ticks of the slow clock."""
         ...
@@ -40,6 +50,8 @@ class ClockedConfig:
     config: ChipConfig
     slow_clock_period_us: int | None = None
     entries: tuple[int, ...] | None = None
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    parts: Parts = field(default_factory=dict[str, tuple[LayerPart, ...]])
 
     def violations(self) -> Report:
         """Every design rule that the configuration breaks, judged with this clock."""

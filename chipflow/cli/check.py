@@ -1,4 +1,4 @@
-"""chipflow check: a configuration before the design rules."""
+"""chipflow check: a configuration before the design rules, or a network before it is trained."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chipflow.cli.app import AsJson, SlowClock, app
+from chipflow.cli.check_model import check_model
 from chipflow.cli.loaded import Loaded, read
+from chipflow.cli.model_files import is_model
 from chipflow.cli.output import judged, print_json, report_table, write
+from chipflow.cli.placing import ChipName, InputShape, Objective, Objectives, Pins, Readout, Sensor, Split, pins_of
 
 if TYPE_CHECKING:
     from hwconfig import Report, Rule
@@ -18,7 +21,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def check(
-    path: Annotated[Path | None, typer.Argument(help="A program file, or a bare configuration JSON.")] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A program file, a bare configuration JSON, or a model as `chipflow compile` takes it, trained or not."
+        ),
+    ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules; needs no file.")] = False,
     suppress: Annotated[
         list[str] | None,
@@ -26,9 +34,26 @@ def check(
     ] = None,
     accept_edit: Annotated[bool, typer.Option(help="Stamp a legal file that was edited by hand anew.")] = False,
     slow_clock_period_us: SlowClock = None,
+    chip: ChipName = "speck2f",
+    input_shape: InputShape = None,
+    objective: Objectives = Objective.memory,
+    split: Split = True,
+    pin: Pins = None,
+    sensor: Sensor = False,
+    readout: Readout = False,
+    alternatives: Annotated[int, typer.Option(min=1, help="Of a model: list so many placements, best first.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a configuration by the design rules."""
+    """Judge a configuration by the design rules; or say whether a network would fit a chip, and what to change if not."""
+    if path is not None and is_model(str(path)):
+        options = {
+            "layer2core_map": pins_of(pin),
+            "objective": objective.value,
+            "split": split,
+            "sensor": sensor,
+            "readout": readout,
+        }
+        return check_model(str(path), chip, input_shape, options, alternatives, as_json)
     answer: dict[str, Any] = {"rules": _rules_json()} if rules else {}
     if rules and not as_json:
         typer.echo(_rules_text())

@@ -9,7 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from chipflow.cli.app import AsJson, app
-from chipflow.cli.output import existing, fail, judged, names, print_json, report_table, write
+from chipflow.cli.model_files import input_shape as shape_of
+from chipflow.cli.model_files import load_array, load_model
+from chipflow.cli.output import existing, judged, names, print_json, report_table, write
+from chipflow.cli.placing import ChipName, InputShape, Objective, Objectives, Pins, Readout, Sensor, Split, pins_of
 
 
 class Quantization(StrEnum):
@@ -17,32 +20,51 @@ class Quantization(StrEnum):
 
     default = "default"
     sinabs = "sinabs"
+    search = "search"
 
 
 @app.command()
 def compile(
-    model: Annotated[str, typer.Argument(help="model.py:function, which returns an nn.Module.")],
-    input_shape: Annotated[str, typer.Option(help="features,y,x")],
+    model: Annotated[str, typer.Argument(help="model.py:function, which returns an nn.Module, or a NIR file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The program file to write.")],
+    input_shape: InputShape = None,
     weights: Annotated[Path | None, typer.Option(help="A state dict saved by torch.save; weights only, never a pickle.")] = None,
-    chip: Annotated[str, typer.Option(help="A known chip, or a chip's TOML file.")] = "speck2f",
+    chip: ChipName = "speck2f",
     quantization: Annotated[Quantization, typer.Option(help="How scales are chosen.")] = Quantization.default,
     calibration: Annotated[
-        Path | None, typer.Option(help="Images (n, features, y, x) in an npy file, from which the conversion takes its scales.")
+        Path | None,
+        typer.Option(
+            help="Images (n, features, y, x) or recordings (n, time, features, y, x) in an npy file: from them the conversion takes "
+            "its scales, and --quantization search its spikes."
+        ),
     ] = None,
+    objective: Objectives = Objective.memory,
+    recording: Annotated[
+        Path | None, typer.Option(help="A recording, from which --objective speed counts each layer's work.")
+    ] = None,
+    split: Split = True,
+    pin: Pins = None,
+    sensor: Sensor = False,
+    readout: Readout = False,
+    time_step_us: Annotated[int, typer.Option(min=1, help="Microseconds of a time step: biases are added once in each.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
     """Convert, quantise and place a network; write a program file."""
     from hwconfig import get_chip
 
-    shape = _shape(input_shape)
+    shape = shape_of(input_shape, model)
+    pins = pins_of(pin)
     with names("--chip"):
         spec = get_chip(chip)
-    module, images = _load_model(model, weights, as_json), None if calibration is None else _load_images(calibration)
+    module = load_model(model, weights, as_json)
+    images = None if calibration is None else load_array(calibration, "--calibration")
     with judged(as_json):
         from chipflow.compiler import compile as compile_model
 
-        program = compile_model(module, spec, shape, calibration=images, quantization=quantization.value)
+        program = compile_model(
+            module, spec, shape, layer2core_map=pins, calibration=images, quantization=quantization.value, time_step_us=time_step_us,
+            objective=objective.value, recording=_events(recording), split=split, sensor=sensor, readout=readout,
+        )  # fmt: skip
         report = program.violations()
         write(lambda: program.save(output), output)
     if as_json:
@@ -61,60 +83,7 @@ def compile(
     return None
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise typer.BadParameter(f"{text!r} is not features,y,x in whole numbers from 1", param_hint="--input-shape")
-    return tuple(map(int, parts))
+def _events(recording: Path | None) -> Any:
+    from chipflow.events.files import load_events
 
-
-def _load_model(spec: str, weights: Path | None, as_json: bool) -> Any:
-    """The module that model.py:function returns, with the weights loaded."""
-    file, _, function = spec.partition(":")
-    if not function or not Path(file).is_file():
-        raise typer.BadParameter(
-            f"{spec!r}: give the path of a Python file and a function in it, as model.py:make_model", param_hint="MODEL"
-        )
-    import runpy
-
-    try:
-        made = runpy.run_path(file).get(function)
-    except Exception as error:
-        fail(f"{file}: {type(error).__name__}: {error}", as_json)
-    if not callable(made):
-        raise typer.BadParameter(f"{file} has no function {function!r}", param_hint="MODEL")
-    from torch import nn
-
-    try:
-        module: Any = made()
-    except Exception as error:
-        fail(f"{spec}: {type(error).__name__}: {error}", as_json)
-    if not isinstance(module, nn.Module):
-        fail(f"{spec} returned {type(module).__name__}, an nn.Module is needed", as_json)
-    if weights is not None:
-        _load_weights(module, existing(weights), as_json)
-    return module.eval()
-
-
-def _load_weights(module: Any, path: Path, as_json: bool) -> None:
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch's own advice would be to load it unsafely
-        fail(f"{path}: no state dict: save one with torch.save(model.state_dict(), ...)", as_json)
-    try:
-        module.load_state_dict(state)
-    except Exception as error:
-        fail(f"{path}: no state dict for this model: {error}", as_json)
-
-
-def _load_images(path: Path) -> Any:
-    """The array of an npy file."""
-    import numpy as np
-
-    try:
-        with existing(path).open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise typer.BadParameter(f"{path}: no array of numbers: save one with numpy.save", param_hint="--calibration") from None
+    return None if recording is None else load_events(existing(recording))

@@ -36,6 +36,10 @@ def judged(as_json: bool) -> Iterator[None]:
     try:
         yield
     except DeploymentError as error:
+        report = getattr(error, "report", None)
+        if as_json and report is not None:
+            print_json({"ok": False, "error": str(error).splitlines()[0], "report": report.model_dump(mode="json")})
+            raise typer.Exit(1) from None
         fail(str(error), as_json)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -39,6 +40,25 @@ def make_events(
         sizes = {name: np.shape(column) for name, column in columns.items()}
         raise EventError(f"event columns must have one length, found shapes {sizes}") from None
     return _from_columns(dict(zip(columns, arrays, strict=True)))
+
+
+def addressed(recordings: Sequence[tuple[EventArray, Sequence[int]]]) -> EventArray:
+    """Event arrays as one, by time, each event once for every core that it is addressed to.
+
+    Args:
+        recordings: events, and the ids of the cores they enter, in order; equal times come in the order of the recordings.
+    """
+    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ("x", "y", "t", "p", "layer", "recording", "index")}
+    for number, (events, cores) in enumerate(recordings):
+        for core in cores:
+            for name in ("x", "y", "t", "p"):
+                columns[name].append(events[name])
+            columns["layer"].append(np.full(events.size, core, np.uint8))
+            columns["recording"].append(np.full(events.size, number))
+            columns["index"].append(np.arange(events.size))
+    joined = {name: np.concatenate(parts) if parts else np.zeros(0, np.int64) for name, parts in columns.items()}
+    order = np.lexsort((joined["index"], joined["recording"], joined["t"]))
+    return make_events(*(joined[name][order] for name in ("x", "y", "t", "p", "layer")))
 
 
 def as_events(array: Any) -> EventArray:

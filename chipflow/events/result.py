@@ -72,6 +72,29 @@ class Accounting:
 
 
 @dataclass(frozen=True)
+class LayerPart:
+    """A core that computes some features of a layer: its feature n is the layer's (first + n) / step, where that is whole.
+
+    Attributes:
+        core: its id.
+        first: above 0 in the later parts of a layer that is split over several cores.
+        step: above 1 where the readout block reads every step-th feature, and the others never fire.
+    """
+
+    core: int
+    first: int = 0
+    step: int = 1
+
+    def kept(self, features: int) -> slice:
+        """The core's features, of so many, that are features of the layer."""
+        return slice(-self.first % self.step, features, self.step)
+
+
+Parts = Mapping[str, tuple[LayerPart, ...]]
+"""Layer name -> its parts, in the order of the features."""
+
+
+@dataclass(frozen=True)
 class RunResult:
     """Events, counters and states of one run.
 
@@ -83,6 +106,7 @@ class RunResult:
         monitored: ids of the monitored cores, in the order of the network.
         shapes: per core id, (features, y, x) of its neuron map.
         names: per core id, the user's layer name; where known, layers can be given by it.
+        parts: layers that are more or less than one core's features.
         duration: in microseconds; None: the run ended with its last event.
         load: per core id, an estimate of how much it was asked to do.
         traces: per core id with traced neurons, every update of them, of dtype `chipflow.events.TRACE_DTYPE`.
@@ -102,10 +126,31 @@ class RunResult:
     traces: Mapping[int, EventArray] = field(default_factory=dict[int, EventArray])
     sensor: SensorOutput | None = None
     readout: ReadoutOutput | None = None
+    parts: Parts = field(default_factory=dict[str, tuple[LayerPart, ...]])
 
-    def with_names(self, names: Mapping[int, str]) -> RunResult:
-        """The same result, in which layers are also known by these names."""
-        return replace(self, names=dict(names))
+    def with_names(self, names: Mapping[int, str], parts: Parts | None = None) -> RunResult:
+        """The same result, in which layers are also known by these names.
+
+        Args:
+            names: per core id.
+            parts: of layers; where only every step-th feature of a core is one of the layer's, events, states and traces have
+                the layer's features afterwards, and no others.
+        """
+        named = replace(self, names=dict(names), parts=dict(parts or {}))
+        for part in (part for found in named.parts.values() for part in found if part.step > 1):
+            named = named._without_unused_features(part)
+        return named
+
+    def _without_unused_features(self, part: LayerPart) -> RunResult:
+        kept = part.kept(self.shapes[part.core][0])
+        features, height, width = self.shapes[part.core]
+        states, shapes, traces = dict(self.states), dict(self.shapes), dict(self.traces)
+        states[part.core] = self.states[part.core][kept]
+        shapes[part.core] = (len(range(features)[kept]), height, width)
+        if part.core in traces:
+            traces[part.core] = _renumbered(traces[part.core], kept, slice(None))
+        events = _renumbered(self.events, kept, self.events["layer"] == part.core)
+        return replace(self, events=events, states=states, shapes=shapes, traces=traces)
 
     def warnings(self) -> tuple[str, ...]:
         """What a user should know of this run: cores that were asked for more than their rating."""
@@ -139,6 +184,21 @@ class RunResult:
         blocks = [str(block) for block in (self.sensor, self.readout) if block is not None]
         return "\n".join([table("run", header, rows), sums, *blocks, *(f"warning: {text}" for text in self.warnings())])
 
+    def cores_of(self, layer: int | str | None = None) -> tuple[int, ...]:
+        """The monitored cores that a layer name means, in the order of its features; one core, except where a layer is split.
+
+        Args:
+            layer: a layer's name, a core id, or None: the last monitored core, with the other parts of its layer.
+
+        Raises:
+            EventError: unknown or not monitored.
+        """
+        if isinstance(layer, str) and layer in self.parts:
+            return tuple(self.core_of(part.core) for part in self.parts[layer])
+        core = self.core_of(layer)
+        whole = next((found for found in self.parts.values() if core in {part.core for part in found}), ())
+        return tuple(part.core for part in whole) if layer is None and whole else (core,)
+
     def core_of(self, layer: int | str | None = None) -> int:
         """The monitored core that a layer name, a core id, or None (the last monitored core) means.
 
@@ -155,9 +215,23 @@ class RunResult:
             return int(core)
         raise EventError(f"layer {layer!r} is not monitored; monitored layers are: {known or 'none'}")
 
+    def spikes(self, layer: int | str | None = None) -> EventArray:
+        """Reported spikes of one layer, by time; p is the layer's feature, also where the layer is split over several cores."""
+        found: list[EventArray] = []
+        first = 0
+        for core in self.cores_of(layer):
+            mine = self.events[self.events["layer"] == core].copy()
+            mine["p"] += first
+            first += self.shapes[core][0]
+            found.append(mine)
+        joined = np.concatenate(found)
+        return joined[np.argsort(joined["t"], kind="stable")] if len(found) > 1 else joined
+
     def counts(self, layer: int | str | None = None) -> npt.NDArray[np.int64]:
         """Spikes of every neuron of a monitored layer, int64 [feature, y, x]; None: the last monitored layer."""
-        core = self.core_of(layer)
+        return np.concatenate([self._counts(core) for core in self.cores_of(layer)])
+
+    def _counts(self, core: int) -> npt.NDArray[np.int64]:
         p, y, x = (self.events[name].astype(np.int64) for name in "pyx")
         features, height, width = self.shapes[core]
         flat = (p * height + y) * width + x
@@ -174,9 +248,19 @@ class RunResult:
 
     def raster(self, dt_us: int = 1000, layer: int | str | None = None) -> npt.NDArray[np.int32]:
         """Spikes of a monitored layer in steps of `dt_us`, int32 [time, feature, y, x]."""
-        core = self.core_of(layer)
-        mine = self.events[self.events["layer"] == core]
-        end = int(mine["t"][-1]) // dt_us + 1 if mine.size else 0
+        cores = self.cores_of(layer)
+        mine = [self.events[self.events["layer"] == core] for core in cores]
+        end = max(int(events["t"][-1]) // dt_us + 1 if events.size else 0 for events in mine)
         if self.duration is not None:
             end = max(end, -(-self.duration // dt_us))
-        return events_to_raster(mine, self.shapes[core], dt_us, end * dt_us)
+        rasters = [
+            events_to_raster(events, self.shapes[core], dt_us, end * dt_us) for core, events in zip(cores, mine, strict=True)
+        ]
+        return np.concatenate(rasters, axis=1)
+
+
+def _renumbered(events: EventArray, kept: slice, mine: npt.NDArray[np.bool_] | slice) -> EventArray:
+    """Events whose features count only the kept ones."""
+    renumbered = events.copy()
+    renumbered["p"][mine] = (events["p"][mine] - kept.start) // kept.step
+    return renumbered

@@ -2,45 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from chipflow.ir.graph import Graph
-from chipflow.ir.nodes import AvgPool2d, BatchNorm, Conv2d, Flatten, Iaf, Linear, Node, SumPool2d
+from chipflow.ir.nodes import (
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    ChannelShift,
+    Concat,
+    Conv2d,
+    Flatten,
+    Iaf,
+    Input,
+    Linear,
+    Node,
+    Relu,
+    Scale,
+    Sensor,
+    SumPool2d,
+)
 
 Values = npt.NDArray[np.float64]
 
 
-def interpret(graph: Graph, raster: npt.NDArray[np.generic]) -> dict[str, Values]:
+def interpret(graph: Graph, raster: npt.NDArray[np.generic] | Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Values]:
     """Output of every node for one sample.
 
     Args:
         graph: any level; a quantised graph gives integer-valued floats, exact up to 2**53.
-        raster: [time, *input shape], spike counts.
+        raster: [time, *input shape], spike counts; by the name of the input where the network has several.
 
     Returns:
         name -> [time, *output shape]. Neurons sum a step's input, then emit floor(v / threshold) spikes, then meet the
         lower bound: what time-stepped simulators compute, where the chip decides at each event.
 
     Raises:
-        ValueError: the raster's shape is not [time, *input shape].
+        ValueError: a raster's shape is not [time, *input shape], or rasters are not one for each input.
     """
-    shape = graph.shapes[graph.names[0]]
-    if raster.shape[1:] != shape:
-        raise ValueError(f"raster has shape {raster.shape}, the network reads [time, {', '.join(map(str, shape))}]")
-    values: dict[str, Values] = {graph.names[0]: raster.astype(np.float64)}
-    for source, target in graph.edges:
-        values[target] = evaluate(graph[target], values[source])
+    values = _given(graph, raster)
+    for node in graph.nodes:
+        if not isinstance(node, Input):
+            values[node.name] = evaluate(node, *(values[source] for source in graph.sources(node.name)))
     return values
 
 
-def evaluate(node: Node, x: Values) -> Values:
-    """One node on [time, *input shape]."""
+def _given(graph: Graph, raster: npt.NDArray[np.generic] | Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Values]:
+    names = [node.name for node in graph.inputs]
+    rasters = raster if isinstance(raster, Mapping) else {names[0]: raster}
+    if sorted(rasters) != sorted(names):
+        raise ValueError(f"rasters are given for inputs {sorted(rasters)}, the network has {names}")
+    for node in graph.inputs:
+        if rasters[node.name].shape[1:] != node.shape:
+            found, wanted = rasters[node.name].shape, ", ".join(map(str, node.shape))
+            raise ValueError(f"raster has shape {found}, the network reads [time, {wanted}]")
+    return {name: rasters[name].astype(np.float64) for name in names}
+
+
+def evaluate(node: Node, *inputs: Values) -> Values:
+    """One node on its inputs, each [time, *input shape]."""
     for kind, function in _FUNCTIONS:
         if isinstance(node, kind):
-            return function(node, x)
+            return function(node, *inputs)
     raise TypeError(f"no interpretation of {type(node).__name__}")
 
 
@@ -86,6 +112,37 @@ def _flatten(node: Flatten, x: Values) -> Values:
     return x.reshape(len(x), -1)
 
 
+def _relu(node: Relu, x: Values) -> Values:
+    return np.maximum(x, 0)
+
+
+def _scale(node: Scale, x: Values) -> Values:
+    return x * node.factor
+
+
+def _shift(node: ChannelShift, x: Values) -> Values:
+    rest = node.output_shape(x.shape[1:])[0] - node.shift - x.shape[1]
+    return np.pad(x, ((0, 0), (node.shift, rest), *((0, 0) for _ in x.shape[2:])))
+
+
+def _add(node: Add, *inputs: Values) -> Values:
+    return np.sum(inputs, axis=0)
+
+
+def _concat(node: Concat, *inputs: Values) -> Values:
+    return np.concatenate(inputs, axis=1)
+
+
+def _sensor(node: Sensor, x: Values) -> Values:
+    kept = x * (np.array([node.off, node.on][: x.shape[1]])[:, None, None] if x.shape[1] > 1 else 1)
+    merged = kept.sum(1, keepdims=True) if node.merge else kept
+    pooled = _pool(SumPool2d(node.name, node.pooling), merged)
+    rows, columns = node.region(x.shape[1:])
+    region = pooled[:, :, rows, columns]
+    mirrored: Values = np.flip(region, tuple(axis for axis, flag in zip((2, 3), node.mirror, strict=True) if flag))
+    return mirrored.swapaxes(2, 3) if node.swap else mirrored
+
+
 _FUNCTIONS: tuple[tuple[type[Node], Callable[..., Values]], ...] = (
     (Conv2d, _conv),
     (Linear, _linear),
@@ -93,4 +150,10 @@ _FUNCTIONS: tuple[tuple[type[Node], Callable[..., Values]], ...] = (
     (Iaf, _iaf),
     (SumPool2d, _pool),
     (Flatten, _flatten),
+    (Relu, _relu),
+    (Scale, _scale),
+    (ChannelShift, _shift),
+    (Add, _add),
+    (Concat, _concat),
+    (Sensor, _sensor),
 )

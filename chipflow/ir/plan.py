@@ -1,12 +1,64 @@
-"""One entry = one core's worth: convolution, neuron, and where the spikes go. Integers only."""
+"""What each core will hold: convolution, neurons, and where the spikes go. Integers only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from chipflow.errors import UnsupportedModelError
-from chipflow.ir.graph import Graph
-from chipflow.ir.nodes import Array, Conv2d, Iaf, Input, Node, Pair, Shape, SumPool2d
+from chipflow.ir.nodes import Array, Pair, Sensor, Shape
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where spikes go: one destination of a core.
+
+    Attributes:
+        target: name of the layer that reads them; `READOUT` for the readout block.
+        pooling: coordinates are divided by it.
+        shift: added to the feature.
+    """
+
+    target: str
+    pooling: int = 1
+    shift: int = 0
+
+
+READOUT = ""
+"""The target of a link to the readout block; no layer has this name."""
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """One core's worth without its numbers: all that placing it depends on.
+
+    Attributes:
+        name: the user's layer.
+        input_shape: (features, y, x) of the events that arrive.
+        features: of its neurons.
+        kernel_size: side of the square kernel, in pixels.
+        stride, padding: (y, x), in pixels.
+        has_bias: whether biases take bias memory.
+        links: its destinations, in order.
+        whole_map: the user's layer is a linear one, whose kernel would follow another map.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    features: int
+    kernel_size: int
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    has_bias: bool = False
+    links: tuple[Link, ...] = ()
+    whole_map: bool = False
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(features, y, x) of the neuron map, before pooling; a side below 1 means that the kernel does not fit."""
+        height, width = (
+            (size + 2 * pad - self.kernel_size) // step + 1
+            for size, pad, step in zip(self.input_shape[1:], self.padding, self.stride, strict=True)
+        )
+        return self.features, height, width
 
 
 @dataclass(frozen=True)
@@ -14,91 +66,72 @@ class LayerPlan:
     """What one core will hold.
 
     Attributes:
-        name: the weighted layer's name; `neuron` the name of its spiking layer.
-        input_shape, output_shape: (features, y, x), the output before pooling.
+        shape: name, sizes and destinations.
+        neuron: the name of the spiking layer.
         weights: [f, c, k, k] integers; biases [f] integers or None.
-        targets: (layer name, pooling) for each layer that reads this one.
+        threshold_high, threshold_low, return_to_zero: of all its neurons.
+        layer: the user's layer that this is, or is a part of.
+        first_feature, feature_step: the core's feature n is feature (first_feature + n) / feature_step of `layer` where that is
+            whole; others never fire.
     """
 
-    name: str
+    shape: LayerShape
     neuron: str
-    input_shape: Shape
-    output_shape: Shape
     weights: Array
     biases: Array | None
-    stride: Pair
-    padding: Pair
     threshold_high: int
     threshold_low: int
     return_to_zero: bool
-    targets: tuple[tuple[str, int], ...]
+    layer: str
+    first_feature: int = 0
+    feature_step: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of the part: the user's layer's, with its features behind it where the layer is split."""
+        return self.shape.name
 
 
-def make_plan(graph: Graph) -> tuple[LayerPlan, ...]:
-    """Groups a quantised graph of Input, Conv2d, Iaf and SumPool2d nodes into layers, in order.
+@dataclass(frozen=True)
+class SensorPlan:
+    """The sensor's pre-processing, the map that enters it, and the layers that read it."""
 
-    Raises:
-        UnsupportedModelError: nodes that do not follow the pattern convolution, neuron, optional pooling; all at once.
+    node: Sensor
+    input_shape: Shape
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """All cores' worth, and how events enter and leave.
+
+    Attributes:
+        layers: sources before targets.
+        entries: for each input of the network, the layers that its events enter, in order.
+        outputs: the user's layers whose spikes are the network's answer.
+        sensor: the front end, where events come through it.
     """
-    groups = _groups([node for node in graph.nodes if not isinstance(node, Input)])
-    starts = [group[0].name for group in groups[1:]]
-    shape: Shape = graph.shapes[graph.names[0]]
-    plans: list[LayerPlan] = []
-    for i, (conv, neuron, pool) in enumerate(groups):
-        size = 1 if pool is None else pool.size[0]
-        target = ((starts[i], size),) if i < len(starts) else ()
-        plans.append(
-            LayerPlan(
-                name=conv.name,
-                neuron=neuron.name,
-                input_shape=shape,
-                output_shape=graph.shapes[neuron.name],
-                weights=conv.weight,
-                biases=conv.bias,
-                stride=conv.stride,
-                padding=conv.padding,
-                threshold_high=int(neuron.threshold),
-                threshold_low=int(neuron.lower_bound or 0),
-                return_to_zero=neuron.return_to_zero,
-                targets=target,
-            )
-        )
-        shape = graph.shapes[(pool or neuron).name]
-    return tuple(plans)
+
+    layers: tuple[LayerPlan, ...]
+    entries: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    outputs: tuple[str, ...] = ()
+    sensor: SensorPlan | None = None
+
+    @property
+    def shape(self) -> NetworkShape:
+        """The same without numbers."""
+        return NetworkShape(tuple(plan.shape for plan in self.layers), self.sensor.targets if self.sensor else ())
 
 
-Group = tuple[Conv2d, Iaf, SumPool2d | None]
+@dataclass(frozen=True)
+class NetworkShape:
+    """What placing a network depends on.
 
+    Attributes:
+        layers: sources before targets.
+        sensor_targets: layers that read the sensor's pre-processing, which has as many destinations as a core; () where events are
+            addressed to cores, as many as needed.
+    """
 
-def _groups(nodes: list[Node]) -> list[Group]:
-    """(convolution, neuron, pooling or None) of each core."""
-    refusals: list[str] = []
-    groups: list[Group] = []
-    at = 0
-    while at < len(nodes):
-        node = nodes[at]
-        following = nodes[at + 1] if at + 1 < len(nodes) else None
-        if isinstance(node, Conv2d) and isinstance(following, Iaf):
-            pool = nodes[at + 2] if at + 2 < len(nodes) else None
-            groups.append((node, following, pool if isinstance(pool, SumPool2d) else None))
-            at += 3 if isinstance(pool, SumPool2d) else 2
-            continue
-        refusals.append(_refusal(node))
-        at += 1
-    if groups and groups[-1][2] is not None:
-        refusals.append(f"layer {groups[-1][2].name!r}: nothing reads this pooling; remove it, or add a layer behind it")
-    if refusals:
-        raise UnsupportedModelError("\n".join(refusals))
-    if not groups:
-        raise UnsupportedModelError("the network has no convolution or linear layer")
-    return groups
-
-
-def _refusal(node: Node) -> str:
-    if isinstance(node, Conv2d):
-        return f"layer {node.name!r}: no spiking layer reads it directly; put a ReLU or IAF behind it (add_spiking_output=True for the last layer)"
-    if isinstance(node, Iaf):
-        return f"layer {node.name!r}: a spiking layer needs a convolution or linear layer directly before it"
-    if isinstance(node, SumPool2d):
-        return f"layer {node.name!r}: pooling must directly follow a spiking layer; put it behind the activation"
-    return f"layer {node.name!r}: {type(node).__name__} should have been lowered"
+    layers: tuple[LayerShape, ...]
+    sensor_targets: tuple[str, ...] = ()

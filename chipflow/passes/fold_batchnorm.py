@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chipflow.errors import UnsupportedModelError
 from chipflow.ir.graph import Graph
-from chipflow.ir.nodes import BatchNorm, Node, Weighted
+from chipflow.ir.nodes import BatchNorm, Weighted
+from chipflow.ir.rewrite import Rewrite
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,27 @@ class FoldBatchNorm:
         """The graph without BatchNorm nodes.
 
         Raises:
-            UnsupportedModelError: batch normalisations that do not directly follow a convolution or linear layer.
+            UnsupportedModelError: batch normalisations that do not directly follow a convolution or linear layer of their own.
         """
-        kept: list[Node] = []
-        refusals: list[str] = []
+        change = Rewrite(graph)
         for node in graph.nodes:
-            if not isinstance(node, BatchNorm):
-                kept.append(node)
-            elif isinstance(kept[-1], Weighted):
-                kept[-1] = fold(kept[-1], node)
-            else:
-                refusals.append(f"layer {node.name!r}: batch normalisation must directly follow a convolution or linear layer")
-        if refusals:
-            raise UnsupportedModelError("\n".join(refusals))
-        return Graph.chain(kept)
+            if isinstance(node, BatchNorm):
+                _fold_one(change, node)
+        return change.done()
+
+
+def _fold_one(change: Rewrite, norm: BatchNorm) -> None:
+    (source,) = change.sources(norm.name)
+    layer = change[source]
+    if not isinstance(layer, Weighted):
+        change.refuse(norm.name, "batch normalisation must directly follow a convolution or linear layer")
+    elif len(change.targets(source)) > 1 or change.is_output(source):
+        change.refuse(
+            norm.name, f"others read layer {source!r} before its batch normalisation; let them read what comes behind it"
+        )
+    else:
+        change.replace(fold(layer, norm))
+        change.bypass(norm.name)
 
 
 def fold(layer: Weighted, norm: BatchNorm) -> Weighted:

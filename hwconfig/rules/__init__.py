@@ -4,6 +4,6 @@ Grades as in the chip model: A stated by the vendor or seen on silicon, B deduce
 """
 
 from hwconfig.rules.catalogue import Rule
-from hwconfig.rules.judge import RULES, check, check_core
+from hwconfig.rules.judge import RULES, check, check_core, check_sensor_targets, check_shape
 
-__all__ = ["RULES", "Rule", "check", "check_core"]
+__all__ = ["RULES", "Rule", "check", "check_core", "check_sensor_targets", "check_shape"]

@@ -10,6 +10,7 @@ from hwconfig.chip import ChipSpec
 from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig
 from hwconfig.errata import Grade
+from hwconfig.shapes import Shaped
 from hwconfig.violations import Severity
 
 
@@ -53,6 +54,7 @@ class Case:
 
 Findings = Iterator[Finding]
 CoreCheck = Callable[[CoreConfig, ChipSpec], Findings]
+ShapeCheck = Callable[[Shaped, ChipSpec], Findings]
 CaseCheck = Callable[[Case], Findings]
 
 
@@ -91,6 +93,13 @@ class CoreRule(Rule):
 
 
 @dataclass(frozen=True)
+class ShapeRule(CoreRule):
+    """A rule about one core that asks for sizes and destinations only, so that it can be asked before there are weights."""
+
+    check: ShapeCheck
+
+
+@dataclass(frozen=True)
 class CaseRule(Rule):
     """A rule about a whole configuration."""
 
@@ -103,6 +112,11 @@ def core_rule(
     """Makes a function a rule about one core. Warnings may always be suppressed, errors only where they say so."""
     allowed = suppressible or severity == "warning"
     return lambda check: CoreRule(name, sentence, severity, grade, source, fix, allowed, check)
+
+
+def shape_rule(name: str, sentence: str, *, grade: Grade, source: str, fix: str) -> Callable[[ShapeCheck], ShapeRule]:
+    """Makes a function a rule about one core's sizes and destinations."""
+    return lambda check: ShapeRule(name, sentence, "error", grade, source, fix, False, check)
 
 
 def case_rule(

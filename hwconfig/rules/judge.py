@@ -9,8 +9,9 @@ from hwconfig.chip import ChipSpec
 from hwconfig.config import ChipConfig
 from hwconfig.core_config import CoreConfig
 from hwconfig.rules import blocks, clock, factory, limits, network, readout, sensor, values
-from hwconfig.rules.catalogue import Case, CaseRule, CoreRule, Finding, Findings, Rule, case_rule
-from hwconfig.subjects import core_words
+from hwconfig.rules.catalogue import Case, CaseRule, CoreRule, Finding, Findings, Rule, ShapeRule, case_rule
+from hwconfig.shapes import Shaped
+from hwconfig.subjects import SENSOR, core_words
 from hwconfig.violations import Report, Violation
 
 
@@ -55,6 +56,24 @@ def check_core(core: CoreConfig, chip: ChipSpec, subject: str) -> Report:
     """The rules that concern one core wherever it is placed; `subject` names it in the report."""
     about_cores = [rule for rule in RULES.values() if isinstance(rule, CoreRule)]
     return Report(_errors_first(_violation(rule, finding, subject) for rule in about_cores for finding in rule.check(core, chip)))
+
+
+def check_shape(shape: Shaped, chip: ChipSpec, subject: str) -> Report:
+    """The rules that concern a layer's sizes and destinations, whatever its weights and wherever it is placed.
+
+    Args:
+        shape: a `CoreShape`, or a `CoreConfig`.
+        chip: whose limits count.
+        subject: names it in the report.
+    """
+    about_shapes = [rule for rule in RULES.values() if isinstance(rule, ShapeRule)]
+    return Report(tuple(_violation(rule, finding, subject) for rule in about_shapes for finding in rule.check(shape, chip)))
+
+
+def check_sensor_targets(count: int, chip: ChipSpec) -> Report:
+    """Whether the sensor's pre-processing can send to so many cores."""
+    rule = sensor.sensor_fan_out
+    return Report(tuple(_violation(rule, finding, SENSOR) for finding in limits.too_many([True] * count, chip)))
 
 
 def _errors_first(found: Iterable[Violation]) -> tuple[Violation, ...]:

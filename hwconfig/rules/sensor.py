@@ -19,7 +19,8 @@ PREPROCESSING = "Speck Dev Kit datasheet, 3.2.3"
     fix="let fewer cores read the sensor",
 )
 def sensor_fan_out(case: Case) -> Findings:
-    yield from (replace(finding, at=SENSOR) for finding in too_many(case.config.dvs_layer.destinations, case.chip))
+    enabled = (target.enable for target in case.config.dvs_layer.destinations)
+    yield from (replace(finding, at=SENSOR) for finding in too_many(enabled, case.chip))
 
 
 @case_rule(

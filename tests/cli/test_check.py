@@ -96,7 +96,7 @@ def test_a_good_file_is_not_written_again(path):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"entries": [5]}, "5"),
+        ({"inputs": {"input": [5]}}, "5"),
         ({"slow_clock_period_us": -4}, "-4"),
         ({"layers": []}, "layers"),
     ],

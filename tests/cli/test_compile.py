@@ -102,7 +102,7 @@ def test_wrong_use_says_what_to_give(options, words):
     [
         ({"model": "model.py:make_max_pool"}, ["'2'", "MaxPool2d", "AvgPool2d"]),
         ({"input_shape": "3,8,8"}, ["'0'", "3"]),
-        ({"input_shape": "2,8"}, ["'0'", "2, 8"]),
+        ({"input_shape": "2,8"}, ["input_shape", "2, 8", "(features, y, x)"]),
         ({"input_shape": "2,10,10"}, ["'4'", "64"]),
     ],
 )

@@ -67,7 +67,7 @@ def test_an_archive_is_refused(command):
 
 
 @BOTH
-@pytest.mark.parametrize("field", ["layers", "entries", "slow_clock_period_us", "graph", "config"])
+@pytest.mark.parametrize("field", ["layers", "inputs", "slow_clock_period_us", "graph", "config"])
 def test_a_field_left_out_is_named(command, field):
     edit_whole("program.chipflow", lambda program: program.pop(field))
     message = refused(*call(command, "edited"), code=WANTING)
