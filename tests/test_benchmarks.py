@@ -271,6 +271,13 @@ def test_what_is_placed_or_refused_is_what_the_title_says(kind: str) -> None:
     assert len(point.answer) == len(point.whole) == len(point.building) == len(point.matching) == 1
 
 
+def test_compiling_is_timed_beside_sinabs() -> None:
+    pytest.importorskip("sinabs")
+    done = run("compile_time", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "limit 150 ms: kept" in done.stdout
+
+
 def test_the_allocation_is_timed_beside_networkx() -> None:
     done = run("allocation_speed", "--rounds", "1", "--most-cores", "30")
     assert done.returncode == 0, done.stderr
