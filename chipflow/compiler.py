@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
@@ -125,8 +125,7 @@ def compile(
         CompileError: options that do not fit the network.
     """
     spec = chip if isinstance(chip, ChipSpec) else get_chip(chip)
-    if time_step_us < 1:
-        raise CompileError(f"time_step_us is {time_step_us}, it must be at least 1")
+    _check_options(time_step_us, quantization, monitor, recording, objective)
     prepared = prepare(
         model, spec, input_shape, calibration=calibration, quantization=quantization, sensor=sensor, readout=readout
     )
@@ -141,7 +140,7 @@ def compile(
 
     def place(synops: Mapping[str, int] | None = None) -> Program:
         shape, pins = prepared.plan.shape, pins_of(layer2core_map)
-        others = other_chips(spec)
+        others = other_chips(spec, sensor, readout)
         return placed(allocate(shape, spec, pins, objective=objective, synops=synops, split=split, other_chips=others))
 
     first = place()
@@ -194,7 +193,9 @@ def _given(model: Any, input_shape: InputShape, calibration: Any, sensor: bool |
     """The network as it was given, behind the sensor's front end where one is asked for."""
     if not isinstance(sensor, Sensor):
         graph = load(model, input_shape, calibration)
-        return with_sensor(graph, Sensor(), graph.inputs[0].shape) if sensor else graph
+        return with_sensor(graph, Sensor(pixels=chip.features.pixels), graph.inputs[0].shape) if sensor else graph
+    if sensor.pixels and not chip.features.pixels:
+        raise UnsupportedModelError(f"sensor: {chip.name} has no pixels of its own: use Sensor(..., pixels=False)")
     if isinstance(input_shape, Mapping):
         raise CompileError("input_shape names several inputs; a sensor front end needs a network with one")
     seen = tuple(input_shape or (2, chip.sensor.size, chip.sensor.size))
@@ -262,6 +263,21 @@ def split_as_placed(plan: NetworkPlan, allocation: Allocation) -> NetworkPlan:
     return Split(parts)(plan)
 
 
+def _check_options(time_step_us: int, quantization: str, monitor: Any, recording: Any, objective: str) -> None:
+    wrong = [
+        (time_step_us < 1, f"time_step_us is {time_step_us}, it must be at least 1"),
+        (
+            quantization not in get_args(Mode),
+            f"quantization is {quantization!r}; known are {', '.join(map(repr, get_args(Mode)))}",
+        ),
+        (isinstance(monitor, str), f"monitor is {monitor!r}: give a list of layer names"),
+        (recording is not None and objective != "speed", 'recording is only used with objective="speed": leave it out'),
+    ]
+    found = [text for is_wrong, text in wrong if is_wrong]
+    if found:
+        raise CompileError("; ".join(found))
+
+
 def _one_or_all(factors: tuple[float, ...]) -> float | tuple[float, ...]:
     return factors[0] if len(factors) == 1 else factors
 
@@ -280,7 +296,7 @@ def _monitored(monitor: Sequence[str] | None, plan: NetworkPlan) -> list[str]:
 
 def pins_of(layer2core_map: Pins | str) -> Pins:
     """The layers that a user pins."""
-    if not isinstance(layer2core_map, str):
+    if isinstance(layer2core_map, Mapping):
         return layer2core_map
     if layer2core_map != "auto":
         raise CompileError(f"layer2core_map is {layer2core_map!r}; give 'auto' or a mapping from layer name to core")
@@ -291,9 +307,12 @@ def _has_ticks(plan: NetworkPlan, readout: ReadoutConfig | None) -> bool:
     return any(layer.shape.has_bias for layer in plan.layers) or (readout is not None and readout.enable)
 
 
-def other_chips(chip: ChipSpec) -> list[ChipSpec]:
-    """All that are known beside this one."""
-    return [get_chip(name) for name in chip_names() if name != chip.name]
+def other_chips(chip: ChipSpec, sensor: bool | Sensor, readout: bool | ReadoutConfig) -> list[ChipSpec]:
+    """All that are known beside this one, with the blocks that are asked for, and for which a network is lowered in the same way."""
+    found = [get_chip(name) for name in chip_names() if name != chip.name]
+    if readout:
+        found = [other for other in found if other.features.readout and other.readout == chip.readout]
+    return [other for other in found if other.features.pixels or not (isinstance(sensor, Sensor) and sensor.pixels)]
 
 
 def _synops(program: Program, recording: Any) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from chipflow.allocation.solve import Allocation, Objective, allocate
 from chipflow.allocation.solve import alternatives as all_placements
 from chipflow.compiler import InputShape, Pins, other_chips, pins_of, sketch, split_as_placed
+from chipflow.errors import CompileError
 from chipflow.ir.nodes import Sensor
 from chipflow.ir.plan import NetworkPlan
 from chipflow.program import share
@@ -107,10 +108,12 @@ def alternatives(
     To use one of them, give its `layer2core_map` to `chipflow.compile`.
     """
     spec = chip if isinstance(chip, ChipSpec) else get_chip(chip)
+    if limit < 1:
+        raise CompileError(f"limit is {limit}, it must be at least 1")
     plan = sketch(model, spec, input_shape, sensor=sensor, readout=readout)
     pins = pins_of(layer2core_map)
     if limit == 1:
-        others = other_chips(spec)
+        others = other_chips(spec, sensor, readout)
         found = (allocate(plan.shape, spec, pins, objective=objective, split=split, other_chips=others),)
     else:
         found = all_placements(plan.shape, spec, pins, objective=objective, split=split, limit=limit)

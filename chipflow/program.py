@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from chipflow import program_file
 from chipflow.backends.base import open_device
-from chipflow.errors import EventError, ProgramFileError
-from chipflow.events.array import EventArray, addressed, as_events
+from chipflow.errors import ProgramFileError
+from chipflow.events.array import EventArray, addressed
 from chipflow.events.readings import US_PER_S
 from chipflow.events.result import LayerPart
 from chipflow.ir.graph import Graph
@@ -99,9 +99,7 @@ class Program:
         Raises:
             EventError: an input that does not exist, or one without a recording.
         """
-        if sorted(recordings) != sorted(self.inputs):
-            raise EventError(f"recordings are given for {sorted(recordings)}, the program's inputs are {sorted(self.inputs)}")
-        return addressed([(as_events(recordings[name]), cores) for name, cores in self.inputs.items()])
+        return addressed(self.inputs, recordings)
 
     def run(self, events: Any, device: str = "emulator", **options: Any) -> RunResult:
         """Opens the device, runs, closes it; options as in `device.run`."""
@@ -131,7 +129,7 @@ class Program:
         cores = f" in {len(self.layers)} parts" if len(self.layers) > len(self.parts) else ""
         period = self.slow_clock_period_us
         clock = "" if period is None else f", with a slow clock of {period} us ({self.slow_clock_hz:g} Hz)"
-        return f"{len(self.parts)} layers{cores} on {self.config.chip.name}{clock}"
+        return f"{len(self.parts)} layer{'' if len(self.parts) == 1 else 's'}{cores} on {self.config.chip.name}{clock}"
 
     def _split_lines(self) -> list[str]:
         """A sentence for each layer that is split."""

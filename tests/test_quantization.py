@@ -29,7 +29,7 @@ def exact_range(values, bits):
 
 def exact_scale(weights, biases, threshold, low, mode):
     missing = -32768.0 if mode == "sinabs" else 0.0
-    step = 0.0 if mode == "sinabs" else max(0.0, *weights)
+    step = 0.0 if mode == "sinabs" else max(0.0, *weights, *(biases or []))
     neuron = [threshold + step, missing if low is None else low]
     ranges = [exact_range(weights, 8), exact_range(neuron, 16)]
     if biases is not None:
@@ -165,4 +165,6 @@ def test_a_neuron_about_to_fire_stays_within_its_bits():
     """Its weights are so small against the threshold that the threshold sets the scale."""
     layer = quantize_layer([[0.0035, 0.003]], None, 1.0, -1.0)
     assert layer.threshold - 1 + int(layer.weights.max()) <= 32767
+    layer = quantize_layer([[0.002]], [0.3], 1.0, -1.0)
+    assert layer.threshold - 1 + int(layer.biases.max()) <= 32767
     assert quantize_layer([[0.0035, 0.003]], None, 1.0, -1.0, mode="sinabs").threshold == 32767

@@ -9,6 +9,7 @@ from typing import cast
 from chipflow.allocation.edits import added_with, each, sources_of, with_layers
 from chipflow.allocation.leave_out import without_layer
 from chipflow.allocation.problem import Problem
+from chipflow.allocation.relay import with_relays
 from chipflow.allocation.report import Lever, LeverKind
 from chipflow.errors import MappingError
 from chipflow.ir.plan import LayerShape, NetworkShape
@@ -39,6 +40,8 @@ def changed_network(network: NetworkShape, kind: LeverKind, layer: str, value: V
         return network
     if kind == "leave_out":
         return without_layer(network, layer)
+    if kind == "relay":
+        return with_relays(network, layer, cast("int", value))
     return with_layers(network, _changes(network, kind, layer, value))
 
 
@@ -48,7 +51,11 @@ def _changes(network: NetworkShape, kind: LeverKind, name: str, value: Value) ->
         readers = tuple(source.name for source, _ in sources_of(network, name))
         return each(network, readers, lambda layer: _pooling(layer, name, pooling))
     if kind == "features":
-        return each(network, added_with(network, name), lambda layer: replace(layer, features=cast("int", value)))
+        return each(
+            network,
+            added_with(network, name),
+            lambda layer: replace(layer, features=(cast("int", value) - 1) * layer.feature_step + 1),
+        )
     if kind == "kernel":
         return each(network, (name,), lambda layer: with_kernel(layer, cast("int", value)))
     if kind == "bias":
@@ -82,4 +89,6 @@ def changed_problem(problem: Problem, kind: LeverKind, layer: str, value: Value,
         return None
     if kind == "leave_out":
         return replace(problem, network=network, pins={name: cores for name, cores in problem.pins.items() if name != layer})
+    if kind == "relay":
+        return replace(problem, network=network)
     return replace(problem, network=network, base=problem)

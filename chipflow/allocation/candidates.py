@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from chipflow.allocation.apply import Value
 from chipflow.allocation.demand import capacity, layer_need
 from chipflow.allocation.edits import sources_of
+from chipflow.allocation.fan_out import spares
 from chipflow.allocation.problem import Problem
+from chipflow.allocation.relay import relays_needed
 from chipflow.allocation.report import LeverKind
 from chipflow.ir.plan import LayerShape
 from hwconfig.chip import ChipSpec, Limits
@@ -45,6 +47,11 @@ def around(problem: Problem, chips: Sequence[ChipSpec]) -> Iterator[Candidate]:
 
 def inside(problem: Problem, first: Sequence[str]) -> Iterator[Candidate]:
     """Changes to the network, those to the named layers first."""
+    for spare in spares(problem):
+        if spare.count < 0:
+            most = problem.chip.limits.destinations
+            copies = relays_needed(most - spare.count, most)
+            yield from [Candidate("relay", spare.source, (copies,))] if copies else []
     layers = problem.network.layers
     named = [layer for layer in layers if layer.name in first]
     for layer in (*named, *(layer for layer in layers if layer.name not in first)):
@@ -53,8 +60,8 @@ def inside(problem: Problem, first: Sequence[str]) -> Iterator[Candidate]:
 
 def _of_layer(problem: Problem, layer: LayerShape) -> Iterator[Candidate]:
     limits = problem.chip.limits
-    if layer.features > 1:
-        yield Candidate("features", layer.name, range(layer.features - 1, 0, -1), monotone=True)
+    if layer.users_features > 1:
+        yield Candidate("features", layer.name, range(layer.users_features - 1, 0, -1), monotone=True)
     if layer.has_bias and any(capacity(core).bias < layer_need(layer).bias for core in problem.chip.cores):
         yield Candidate("bias", layer.name)
     if not layer.whole_map:

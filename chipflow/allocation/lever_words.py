@@ -49,11 +49,15 @@ def _words(problem: Problem, kind: LeverKind, name: str, value: Value) -> str:
         return f"take the chip {value}"
     if kind == "unpin":
         return f"do not pin {name!r} to {cores_in_words(problem.pins[name])}"
+    if kind == "relay":
+        what = f"the spikes of {name!r}" if name else "the sensor's events"
+        copies = "a layer that copies them" if value == 1 else f"{value} layers in a row that copy them"
+        return f"send {what} to some readers through {copies} (1 x 1, identity, and neurons)"
     layer = problem.network.layers[problem.row_of[name]]
     if kind == "features":
         others = [other for other in added_with(problem.network, name) if other != name]
         also = f", and in {', '.join(map(repr, others))}, which it is added to" if others else ""
-        return f"at most {value} features in {name!r} (now {layer.features}){also}"
+        return f"at most {value} features in {name!r} (now {layer.users_features}){also}"
     if kind == "pooling":
         sources = dict.fromkeys(source.name for source, _ in sources_of(problem.network, name))
         now = next(source.links[i].pooling for source, i in sources_of(problem.network, name))
@@ -101,7 +105,7 @@ def _effects(before: Problem, trial: Trial, kind: LeverKind) -> Iterator[str]:
                 f"{layer!r} is within the limit of {broken.rule}" if layer else f"the sensor is within the limit of {broken.rule}"
             )
     same_chip = kind != "chip"
-    changes = [_change(before, trial.problem, name) for name in trial.problem.names if same_chip]
+    changes = [_change(before, trial.problem, name) for name in trial.problem.names if same_chip and name in before.row_of]
     told = [change for change in changes if change]
     yield from told[:SHOWN]
     if len(told) > SHOWN:

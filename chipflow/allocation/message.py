@@ -101,7 +101,8 @@ def _levers(report: MappingReport) -> Iterator[str]:
     else:
         spare = len(report.layers) - sum(len(kind.cores) for kind in report.kinds)
         fewer = f"{spare} layers fewer" if spare > 1 else "one layer fewer" if spare == 1 else "fewer or smaller layers"
-        yield f"\nno single change that was tried helps: use {fewer}, or another chip"
+        way_out = "let fewer layers read the same one" if report.fan_out else f"use {fewer}, or another chip"
+        yield f"\nno single change that was tried helps: {way_out}"
 
 
 def _numbered(levers: Sequence[Lever]) -> Iterator[str]:

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = 1
 StopReason = Literal["solved", "proven impossible", "budget spent"]
 Shape = tuple[int, int, int]
-LeverKind = Literal["split", "unpin", "chip", "features", "bias", "kernel", "padding", "stride", "pooling", "crop", "leave_out"]
+LeverKind = Literal[
+    "split", "unpin", "chip", "features", "bias", "kernel", "padding", "stride", "pooling", "crop", "leave_out", "relay"
+]
 
 
 class Record(BaseModel):
@@ -107,7 +109,7 @@ class Lever(Record):
     kind: LeverKind
     layer: str = Field(description="empty where the change is not to one layer")
     value: int | tuple[int, int] | str | None = Field(
-        description="features, kernel, pooling; (y, x) of stride, padding or the cropped input; the chip's name"
+        description="features, kernel, pooling; (y, x) of stride, padding or the cropped input; the chip's name; how many copies"
     )
     words: str = Field(description="what to do")
     effect: str = Field(description="what it changes")

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from chipflow.emulator import Emulator, run_batch
 from chipflow.emulator.options import Neuron
 from chipflow.emulator.what_if import WhatIfs, what_if
 from chipflow.errors import DeviceError, EventError
-from chipflow.events.array import OnOutside
+from chipflow.events.array import OnOutside, addressed
 from chipflow.events.result import LayerPart, RunResult
 from hwconfig import ChipConfig, ChipSpec
 
@@ -142,11 +142,13 @@ class EmulatedDevice:
 
 
 def _one_input(runnable: Runnable, events: Any) -> Any:
-    """The events, which must be addressed where the network has several inputs."""
+    """The events, which must be addressed, or given by input, where the network has several."""
+    if isinstance(events, Mapping):
+        return addressed(runnable.inputs, cast("Mapping[str, Any]", events))
     if len(runnable.inputs) > 1 and "layer" not in (getattr(events, "dtype", np.dtype(int)).names or ()):
         raise EventError(
             f"the network has inputs {', '.join(runnable.inputs)}, and the events do not say which they enter: "
-            "use program.addressed({name: events, ...})"
+            "give them by input, {name: events, ...}"
         )
     return events
 

@@ -50,7 +50,7 @@ def _placements(found: tuple[Fit, ...]) -> str:
 
     layers = list(found[0].layer2core_map)
     rows = [[str(i + 1), *(_cores(fit.layer2core_map[layer]) for layer in layers)] for i, fit in enumerate(found)]
-    return table("placements, best first: the cores of each layer", ["", *layers], rows)
+    return "\nplacements, best first, with the cores of each layer\n" + table("", ["", *layers], rows).lstrip("\n")
 
 
 def _cores(core: int | list[int]) -> str:

@@ -14,7 +14,7 @@ NIR_ENDING = ".nir"
 
 def is_model(spec: str) -> bool:
     """Whether the argument names a model, and not a program or a configuration."""
-    return spec.endswith(NIR_ENDING) or (":" in spec and not Path(spec).exists())
+    return spec.endswith((NIR_ENDING, ".py")) or (":" in spec and not Path(spec).exists())
 
 
 def input_shape(text: str | None, model: str) -> tuple[int, ...] | None:

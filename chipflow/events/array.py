@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -42,14 +42,21 @@ def make_events(
     return _from_columns(dict(zip(columns, arrays, strict=True)))
 
 
-def addressed(recordings: Sequence[tuple[EventArray, Sequence[int]]]) -> EventArray:
-    """Event arrays as one, by time, each event once for every core that it is addressed to.
+def addressed(inputs: Mapping[str, Sequence[int]], recordings: Mapping[str, Any]) -> EventArray:
+    """Recordings of several inputs as one, by time, each event once for every core that its input enters.
 
     Args:
-        recordings: events, and the ids of the cores they enter, in order; equal times come in the order of the recordings.
+        inputs: input name -> ids of the cores that it enters, in order; equal times come in the order of the inputs.
+        recordings: input name -> events with x, y, t, p.
+
+    Raises:
+        EventError: an input that does not exist, or one without a recording; events that cannot be used.
     """
+    if sorted(recordings) != sorted(inputs):
+        raise EventError(f"recordings are given for {sorted(recordings)}, the program's inputs are {sorted(inputs)}")
     columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ("x", "y", "t", "p", "layer", "recording", "index")}
-    for number, (events, cores) in enumerate(recordings):
+    for number, (name_of_input, cores) in enumerate(inputs.items()):
+        events = as_events(recordings[name_of_input])
         for core in cores:
             for name in ("x", "y", "t", "p"):
                 columns[name].append(events[name])

@@ -31,6 +31,10 @@ def load(model: Any, input_shape: Shape | Mapping[str, Shape] | None = None, cal
         from chipflow.frontends.nir import from_nir
 
         return from_nir(model, _one(input_shape))
+    if not hasattr(model, "named_modules"):
+        raise UnsupportedModelError(
+            f"the model is a {type(model).__name__}: give a torch module, a NIR graph or the path of a NIR file"
+        )
     return _load_torch(model, input_shape, calibration)
 
 

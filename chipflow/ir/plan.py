@@ -39,6 +39,7 @@ class LayerShape:
         has_bias: whether biases take bias memory.
         links: its destinations, in order.
         whole_map: the user's layer is a linear one, whose kernel would follow another map.
+        feature_step: of `features`, only every so many-th is one of the user's layer.
     """
 
     name: str
@@ -50,6 +51,12 @@ class LayerShape:
     has_bias: bool = False
     links: tuple[Link, ...] = ()
     whole_map: bool = False
+    feature_step: int = 1
+
+    @property
+    def users_features(self) -> int:
+        """Features of the user's layer."""
+        return (self.features - 1) // self.feature_step + 1
 
     @property
     def output_shape(self) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from chipflow.ir.graph import Graph
 from chipflow.ir.nodes import Add, Array, Concat, Conv2d, Iaf
 from chipflow.ir.rewrite import Rewrite
+from chipflow.passes.fold_pooling import PoolBehind
 from chipflow.passes.kernels import axes_of, embedded, smallest_square
 from hwconfig.chip import Limits
 
@@ -18,7 +19,8 @@ from hwconfig.chip import Limits
 class LowerSums:
     """conv1(x) + conv2(y) becomes one convolution over x and y behind each other; a summand without weights has the identity's.
 
-    Sums of spikes stay: two sources send to one core. Neurons that read spikes without weights between get the identity's.
+    Sums of spikes stay: two sources send to one core. Pooling behind a sum becomes part of its convolution. Neurons that read spikes without
+    weights between get the identity's.
     """
 
     limits: Limits
@@ -34,7 +36,7 @@ class LowerSums:
         for node in graph.nodes:
             if isinstance(node, Add) and any(isinstance(graph[source], Conv2d) for source in graph.sources(node.name)):
                 self._merge(change, node)
-        return _with_identities(change.done())
+        return _with_identities(PoolBehind()(change.done()))
 
     def _merge(self, change: Rewrite, node: Add) -> None:
         graph, sources = change.graph, change.sources(node.name)

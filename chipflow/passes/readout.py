@@ -56,7 +56,7 @@ def _widened(layer: LayerPlan, step: int) -> LayerPlan:
     features = (layer.shape.features - 1) * step + 1
     return replace(
         layer,
-        shape=replace(layer.shape, features=features),
+        shape=replace(layer.shape, features=features, feature_step=step),
         weights=_spread(layer.weights, features, step),
         biases=None if layer.biases is None else _spread(layer.biases, features, step),
         feature_step=step,

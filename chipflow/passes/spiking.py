@@ -43,7 +43,14 @@ class MakeSpiking:
             if isinstance(node, Relu):
                 change.replace(self._neuron(node.name))
         for output in graph.outputs:
-            if not isinstance(change[_behind_views(graph, output)], Iaf):
+            if isinstance(change[_behind_views(graph, output)], Iaf):
+                continue
+            if graph.targets(output):
+                change.refuse(
+                    output,
+                    "is an answer of the network without neurons, and is read further on as well: return what comes behind its ReLU",
+                )
+            else:
                 name = SPIKE_OUTPUT if len(graph.outputs) == 1 else f"{output}.{SPIKE_OUTPUT}"
                 change.insert_after(output, self._neuron(change.free_name(name)))
         return change.done()

@@ -26,6 +26,8 @@ def choose_scale(layer: FloatLayer, mode: Mode, bits: Bits) -> tuple[float, Tens
     if layer.biases is not None:
         limits["biases"] = largest_scale(layer.biases, bits.weight if mode == "sinabs" else bits.state)
     low = _lower_bound(layer, mode, bits)
+    if layer.biases is not None:
+        limits["biases"] = min(limits["biases"], _room_for_biases(layer, mode, bits))
     top = _top(layer, mode)
     together = largest_scale((top,) if low is None else (low, top), bits.state)
     limits["threshold" if together == largest_scale(top, bits.state) else "lower_bound"] = together
@@ -48,7 +50,10 @@ def _limiting(layer: FloatLayer, tensor: Tensor, mode: Mode, bits: Bits) -> tupl
         return (), float(_lower_bound(layer, mode, bits) or 0.0)
     array = layer.weights if tensor == "weights" or layer.biases is None else layer.biases
     width = bits.weight if tensor == "weights" or mode == "sinabs" else bits.state
-    at = int(array.argmin() if _lower_end_limits(*_ends(array), width) else array.argmax())
+    lowest = _lower_end_limits(*_ends(array), width)
+    if tensor == "biases" and _room_for_biases(layer, mode, bits) < largest_scale(array, width):
+        lowest = False
+    at = int(array.argmin() if lowest else array.argmax())
     return tuple(int(i) for i in np.unravel_index(at, array.shape)), float(array.flat[at])
 
 
@@ -75,8 +80,22 @@ def _lower_end_limits(low: float, high: float, bits: int) -> bool:
 
 
 def _top(layer: FloatLayer, mode: Mode) -> float:
-    """The highest state: of a neuron just below its threshold, by its largest weight; for sinabs the threshold itself."""
-    return layer.threshold if mode == "sinabs" else layer.threshold + float(layer.weights.max(initial=0.0))
+    """The highest state: of a neuron just below its threshold, by its largest weight or a bias that is not above the threshold; for
+    sinabs the threshold itself."""
+    if mode == "sinabs":
+        return layer.threshold
+    bias = _largest_bias(layer)
+    return layer.threshold + max(float(layer.weights.max(initial=0.0)), bias if bias <= layer.threshold else 0.0)
+
+
+def _room_for_biases(layer: FloatLayer, mode: Mode, bits: Bits) -> float:
+    """The largest scale at which a neuron just below its threshold has room for a bias above the threshold, which then is the limit."""
+    bias = _largest_bias(layer)
+    return float("inf") if mode == "sinabs" or bias <= layer.threshold else largest_scale(layer.threshold + bias, bits.state)
+
+
+def _largest_bias(layer: FloatLayer) -> float:
+    return 0.0 if layer.biases is None else float(layer.biases.max(initial=0.0))
 
 
 def _lower_bound(layer: FloatLayer, mode: Mode, bits: Bits) -> float | None:

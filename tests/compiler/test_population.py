@@ -69,6 +69,25 @@ def test_the_compiler_agrees_with_brute_force_and_its_first_lever_holds(first: i
             assert (compiles(changed) is None) == levers[0].sufficient, f"{seed}: {error}"
 
 
+def test_levers_that_are_enough_together_are() -> None:
+    checked = 0
+    for seed in SEEDS[:150]:
+        case = random_case(seed)
+        error = None if has_placement(case) else compiles(case)
+        steps = error.report.together if isinstance(error, MappingError) and error.report is not None else ()
+        for lever in steps:
+            if (
+                case is None or _linear_with_kernel(case, lever) or lever.kind == "leave_out"
+            ):  # after which layers have other names
+                break
+            case = pulled(case, lever)
+        else:
+            if steps and case is not None:
+                assert compiles(case) is None, seed
+                checked += 1
+    assert checked >= 3
+
+
 def _linear_with_kernel(case: Case, lever: Lever) -> bool:
     """Advice about kernel, stride or padding of what the user wrote as a linear layer."""
     return lever.kind in ("kernel", "stride", "padding") and not case.layers[int(lever.layer.removeprefix("layer"))].kernel

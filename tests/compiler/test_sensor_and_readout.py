@@ -125,7 +125,8 @@ def test_two_inputs_are_addressed_by_name():
     result = program.run(program.addressed({"left": left, "right": right}), duration=20_000)
     rasters = {name: events_to_raster(events, (2, 6, 6), 1000, 20_000) for name, events in (("left", left), ("right", right))}
     np.testing.assert_array_equal(result.counts("c"), interpret(program.graph, rasters)["nc"].sum(0))
-    with pytest.raises(EventError, match="addressed"):
+    np.testing.assert_array_equal(program.run({"left": left, "right": right}, duration=20_000).events, result.events)
+    with pytest.raises(EventError, match="by input"):
         program.run(left)
     with pytest.raises(EventError, match="left"):
         program.addressed({"left": left})

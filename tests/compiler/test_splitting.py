@@ -45,7 +45,7 @@ def same_spikes_per_event(one: RunResult, other: RunResult, layer: str) -> None:
     np.testing.assert_array_equal(*(np.sort(result.spikes(layer)[fields], order=fields) for result in (one, other)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), features=st.integers(2, 12), room=st.integers(1, 6), bias=st.booleans())
 def test_the_parts_together_emit_the_spikes_of_the_whole_layer(seed: int, features: int, room: int, bias: bool) -> None:
     rng = np.random.default_rng(seed)
