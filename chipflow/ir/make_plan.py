@@ -57,7 +57,11 @@ class _Found:
                     yield f"layer {reader!r}: pooling by {tap.pooling} (y, x) before it, a core pools by squares: use equal sides"
                 source = self.graph[tap.source]
                 if isinstance(source, Input | Sensor) and tap.pooling != (1, 1):
-                    yield f"layer {reader!r}: an input reaches it pooled; pool directly before a convolution, or in the sensor's front end"
+                    yield (
+                        f"layer {reader!r}: an input reaches it pooled by {tap.pooling} (y, x), which cannot become part of it: that needs the pool "
+                        "directly before it, no padding there or sides that the pool divides, and strides that cores have; or let the sensor's "
+                        "front end pool (sensor=Sensor(pooling=...))"
+                    )
                 if isinstance(source, Input | Sensor) and tap.shift:
                     yield f"layer {reader!r}: an input reaches it with its features shifted; only the first of what is concatenated can be an input"
 

@@ -40,6 +40,7 @@ class Case:
     split: bool
 
 
+MOST_WEIGHTS = 1 << 20  # of a linear layer: more would only take time and memory
 CHIPS = ("speck2f", "dynapcnn", "speck2cmini")
 
 
@@ -61,8 +62,8 @@ def random_case(seed: int) -> Case:
         features = rng.choice([1, 2, 4, 6, 8, 8, 16, 16, 24, 32, 48, 64]) * (4 if large else 1)
         layers.append(Layer(features, kernel, (stride, stride), (padding, padding), pool, rng.random() < 0.2))
         size = out // pool
-    if rng.random() < 0.5:
-        features = rng.choice([2, 10, 10, 64, 500])
+    features = rng.choice([2, 10, 10, 64, 500])
+    if rng.random() < 0.5 and features * layers[-1].features * size * size < MOST_WEIGHTS:
         layers = [*layers[:-1], replace(layers[-1], pool=layers[-1].pool), Layer(features, 0, bias=rng.random() < 0.2)]
     else:
         layers[-1] = replace(layers[-1], pool=1)
