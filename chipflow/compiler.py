@@ -135,16 +135,15 @@ def compile(
     }  # fmt: skip
     block = ReadoutConfig(enable=True, readout_pin_monitor_enable=True) if readout is True else readout or None
 
-    def placed(allocation: Allocation) -> Program:
-        return _program(prepared, allocation, monitor, time_step_us, block, options)
+    pins, others = pins_of(layer2core_map), other_chips(spec, sensor, readout)
 
     def place(synops: Mapping[str, int] | None = None) -> Program:
-        shape, pins = prepared.plan.shape, pins_of(layer2core_map)
-        others = other_chips(spec, sensor, readout)
-        return placed(allocate(shape, spec, pins, objective=objective, synops=synops, split=split, other_chips=others))
+        shape = prepared.plan.shape
+        allocation = allocate(shape, spec, pins, objective=objective, synops=synops, split=split, other_chips=others)
+        return _program(prepared, allocation, monitor, time_step_us, block, options)
 
     first = place()
-    return place(_synops(first, recording)) if recording is not None and objective == "speed" else first
+    return first if recording is None else place(_synops(first, recording))
 
 
 def prepare(

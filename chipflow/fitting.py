@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chipflow.allocation.solve import Allocation, Objective, allocate
+from chipflow.allocation.solve import Allocation, Objective
 from chipflow.allocation.solve import alternatives as all_placements
 from chipflow.compiler import InputShape, Pins, other_chips, pins_of, sketch, split_as_placed
 from chipflow.errors import CompileError
@@ -111,10 +111,6 @@ def alternatives(
     if limit < 1:
         raise CompileError(f"limit is {limit}, it must be at least 1")
     plan = sketch(model, spec, input_shape, sensor=sensor, readout=readout)
-    pins = pins_of(layer2core_map)
-    if limit == 1:
-        others = other_chips(spec, sensor, readout)
-        found = (allocate(plan.shape, spec, pins, objective=objective, split=split, other_chips=others),)
-    else:
-        found = all_placements(plan.shape, spec, pins, objective=objective, split=split, limit=limit)
+    pins, others = pins_of(layer2core_map), other_chips(spec, sensor, readout)
+    found = all_placements(plan.shape, spec, pins, objective=objective, split=split, other_chips=others, limit=limit)
     return tuple(Fit(spec, split_as_placed(plan, allocation), allocation) for allocation in found)
