@@ -28,7 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from chipflow.errors import UnsupportedModelError
-from chipflow.snn.neurons import IAF, SumPool2d
+from chipflow.snn.iaf import IAF
+from chipflow.snn.pooling import SumPool2d
 from chipflow.snn.trace import Trace, run_traced
 
 Balance = Literal["weights", "thresholds"]

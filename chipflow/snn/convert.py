@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from chipflow.errors import ChipflowError, UnsupportedModelError
 from chipflow.snn.balance import Balance, apply_balance, check_chain, measure
 from chipflow.snn.network import Network, TimeAxes
-from chipflow.snn.neurons import IAF
+from chipflow.snn.iaf import IAF
 from chipflow.snn.trace import eval_copy, leaves, run_traced, sample_ndim_of
 
 SPIKE_OUTPUT = "spike_output"

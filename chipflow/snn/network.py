@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError
-from chipflow.snn.neurons import IAF, unfold_time
+from chipflow.snn.stateful import stateful_layers, unfold_time
 
 
 @dataclass(eq=False)
@@ -46,19 +46,13 @@ class TimeAxes:
         steps = self._steps_of_merged(input) if merged else input.shape[1]
         if steps == 0 or input.shape[0] == 0:
             raise ChipflowError(f"The input has shape {list(input.shape)}: there is no sample or no time step in it.")
-        for module in model.modules():
-            if isinstance(module, IAF):
-                module.num_timesteps, module.runs = steps, 0
+        for name, layer in stateful_layers(model):
+            layer.name, layer.num_timesteps, layer.once_per_pass, layer.ran = name, steps, True, False
         self._unfold = None if merged else steps
         return (input if merged else input.flatten(0, 1), *args[1:])
 
     def after(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """Unfold the output into [batch, time, ...]."""
-        twice = [name for name, module in model.named_modules() if isinstance(module, IAF) and module.runs > 1]
-        if twice:
-            raise ChipflowError(
-                f"Neurons that run more than once a pass: {twice}. They have a state: give every place its own nn.ReLU."
-            )
         if self._unfold is None:
             return output
         if not isinstance(output, Tensor):
@@ -132,12 +126,10 @@ class Network(nn.Module):
 
     def reset_states(self) -> None:
         """Set every neuron back to zero."""
-        for module in self.spiking_model.modules():
-            if isinstance(module, IAF):
-                module.reset_states()
+        for _, layer in stateful_layers(self.spiking_model):
+            layer.reset_states()
 
     @property
     def states(self) -> dict[str, torch.Tensor]:
         """Membrane potentials [batch, ...] by layer name, of the layers that have run since the last reset."""
-        named = self.spiking_model.named_modules()
-        return {name: module.v_mem for name, module in named if isinstance(module, IAF) and module.v_mem is not None}
+        return {name: layer.states["v_mem"] for name, layer in stateful_layers(self.spiking_model) if layer.states}

@@ -1,39 +1,14 @@
-"""IAF against plain arithmetic and against sinabs."""
+"""What neurons do and refuse, against plain arithmetic; test_neurons_vs_sinabs.py compares them over a grid of settings."""
 
 import copy
+import pickle
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from chipflow.errors import ChipflowError
-from chipflow.snn import IAF, SumPool2d
-
-
-def run_both(input, *, threshold=1.0, low=-1.0, reset="subtract"):
-    pytest.importorskip("sinabs")
-    import sinabs.activation as sa
-    import sinabs.layers as sl
-
-    reset_fn = sa.MembraneSubtract() if reset == "subtract" else sa.MembraneReset()
-    theirs = sl.IAF(spike_threshold=torch.tensor(threshold), min_v_mem=low, reset_fn=reset_fn)
-    return IAF(threshold, low, reset), theirs, input.clone().requires_grad_(), input.clone().requires_grad_()
-
-
-@pytest.mark.parametrize("reset", ["subtract", "zero"])
-@pytest.mark.parametrize(("threshold", "low"), [(1.0, -1.0), (0.7, -0.3), (2.5, None), (1.0, 0.0)])
-@pytest.mark.parametrize("dyadic", [True, False])
-def test_outputs_states_and_gradients_equal_those_of_sinabs(threshold, low, reset, dyadic):
-    input = torch.randn(3, 25, 4, 5, generator=torch.Generator().manual_seed(1))
-    if dyadic:
-        input = torch.round(input * 4) / 4  # meets the threshold and the lower bound exactly
-    ours, theirs, x, y = run_both(input, threshold=threshold, low=low, reset=reset)
-    a, b = ours(x), theirs(y)
-    assert torch.equal(a, b)
-    torch.testing.assert_close(ours.v_mem, theirs.v_mem.detach())
-    weight = torch.randn(a.shape, generator=torch.Generator().manual_seed(2))
-    (a * weight).sum().backward()
-    (b * weight).sum().backward()
-    torch.testing.assert_close(x.grad, y.grad)
+from chipflow.snn import ALIF, IAF, LIF, ExpLeak, Gaussian, IAFRecurrent, LIFRecurrent, SingleExponential, SumPool2d, time_loop
 
 
 def test_several_spikes_a_step_and_the_lower_bound():
@@ -86,15 +61,197 @@ def test_copies_state_dict_and_repr():
     assert "min_v_mem=None" in repr(IAF(min_v_mem=None))
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 0.0}, {"threshold": float("nan")}, {"min_v_mem": 0.5}, {"reset": "never"}])
-def test_wrong_parameters_are_refused(wrong):
-    with pytest.raises(ChipflowError, match=next(iter(wrong))):
-        IAF(**wrong)
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: IAF(threshold=0.0), "threshold is 0"),
+        (lambda: IAF(threshold=float("nan")), "threshold is nan"),
+        (lambda: IAF(threshold=float("inf")), "threshold is inf"),
+        (lambda: IAF(min_v_mem=0.5), "min_v_mem is 0.5"),
+        (lambda: IAF(reset="never"), "reset is 'never'"),
+        (lambda: IAF(reset=1.0), r"reset is 1.0.*below the threshold \(1.0\)"),
+        (lambda: IAF(max_spikes=0), "max_spikes is 0"),
+        (lambda: IAF(max_spikes=1.5), "max_spikes is 1.5"),
+        (lambda: IAF(num_timesteps=0), "num_timesteps is 0"),
+        (lambda: LIF(0.0), "tau_mem is 0"),
+        (lambda: LIF(torch.tensor([3.0, -1.0])), "tau_mem is"),
+        (lambda: LIF(3.0, tau_syn=-1.0), "tau_syn is -1"),
+        (lambda: ALIF(3.0, 0.0), "tau_adapt is 0"),
+        (lambda: ALIF(3.0, 3.0, adapt_scale=-1.0), "adapt_scale is -1"),
+        (lambda: ExpLeak(-2.0), "tau_mem is -2"),
+        (lambda: SingleExponential(0.0), "grad_width is 0"),
+        (lambda: Gaussian(sigma=-1.0), "sigma is -1"),
+    ],
+)
+def test_wrong_parameters_are_refused(make, message):
+    with pytest.raises(ChipflowError, match=message):
+        make()
 
 
-def test_wrong_input_is_refused():
-    with pytest.raises(ChipflowError, match=r"shape \[3\]"):
-        IAF()(torch.zeros(3))
+@pytest.mark.parametrize(
+    ("input", "message"),
+    [
+        (torch.zeros(3), r"IAF: the input has shape \[3\], expected \[batch, time, ...\]"),
+        (torch.zeros(3, 4), r"shape \[3, 4\].*at least one axis for the neurons"),
+        (torch.zeros(3, 0, 4), r"shape \[3, 0, 4\]: there is no"),
+        (torch.zeros(1, 2, 3, dtype=torch.complex64), "complex64"),
+        (torch.full((1, 2, 3), float("nan")), r"6 of 6 values of the input \(shape \[1, 2, 3\]\) are not finite"),
+        (torch.tensor([[[0.0, float("inf")]]]), "1 of 2 values"),
+        ([[[1.0]]], "type list"),
+    ],
+)
+@pytest.mark.parametrize("way", ["auto", "loop"])
+def test_wrong_input_is_refused_and_states_kept(input, message, way):
+    neuron = IAF()
+    with time_loop(way):
+        neuron(torch.full((1, 3, 2), 0.3))
+        before = neuron.v_mem
+        with pytest.raises(ChipflowError, match=message):
+            neuron(input)
+    assert neuron.v_mem is before
+    neuron.name = "features.2"
+    with pytest.raises(ChipflowError, match=r"Layer 'features.2' \(IAF\)"):
+        neuron(input)
+
+
+def test_resets():
+    input = torch.tensor([[[1.75], [0.5], [0.5]]])
+    for reset, expected in (("subtract", [0.75, 0.25, 0.75]), ("zero", [0.0, 0.5, 0.0]), (-0.5, [-0.5, 0.0, 0.5])):
+        neuron = IAF(reset=reset, record_states=True)
+        neuron(input)
+        assert neuron.recordings["v_mem"].flatten().tolist() == expected
+
+
+def test_max_spikes():
+    input = torch.tensor([[[7.5]]])
+    for most, spikes, left in ((None, 7, 0.5), (1, 1, 6.5), (3, 3, 4.5)):
+        neuron = IAF(max_spikes=most)
+        assert neuron(input).item() == spikes
+        assert neuron.v_mem.item() == left
+
+
+def test_rate_of_iaf_is_relu():
+    drive = torch.linspace(-2, 2, 41)
+    rate = IAF(min_v_mem=None)(drive.expand(1, 400, 41)).mean(1)[0]
+    assert (rate - torch.relu(drive)).abs().max() <= 1 / 400 + 1e-3
+
+
+def test_constant_input_drives_a_normalised_lif_to_itself_and_leak_is_exponential():
+    neuron = LIF(5.0, threshold=100.0, record_states=True)
+    neuron(torch.full((1, 100, 1), 3.0))
+    v = neuron.recordings["v_mem"][0, :, 0]
+    steps = torch.arange(1, 101)
+    torch.testing.assert_close(v, 3 * (1 - torch.exp(-steps / 5.0)))
+
+
+def test_alif_fires_less_and_less():
+    out = ALIF(1e6, 100.0, norm_input=False, adapt_scale=30.0)(torch.full((1, 300, 1), 0.5))[0, :, 0]
+    gaps = torch.nonzero(out)[:, 0].diff()
+    assert gaps[0] < gaps[-1]
+    assert out.max() == 1
+
+
+def test_exp_leak_is_a_sum_with_exponential_weights():
+    x = torch.randn(1, 30, 2, generator=torch.Generator().manual_seed(0))
+    lags = torch.arange(30)[:, None] - torch.arange(30)[None]
+    kernel = torch.where(lags >= 0, torch.exp(-lags / 4.0), 0.0)
+    torch.testing.assert_close(ExpLeak(4.0)(x)[0], kernel @ x[0])
+
+
+def test_recurrent_neurons_read_their_own_last_spikes_across_calls_too():
+    connect = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(connect.weight, 0.5)
+    torch.nn.init.constant_(connect.bias, 0.25)
+    x = torch.tensor([[[1.0], [0.0], [0.0], [0.0]]])
+    neuron = IAFRecurrent(connect)
+    assert neuron(x).flatten().tolist() == [1, 0, 1, 0]  # v: 1 -> 0, .75, 1 -> 0, .75
+    halves = IAFRecurrent(connect)
+    assert torch.equal(torch.cat([halves(x[:, :1]), halves(x[:, 1:])], 1), IAFRecurrent(connect)(x))
+    with pytest.raises(ChipflowError, match=r"rec_connect gives shape \[1, 3\], expected \[1, 1\]"):
+        LIFRecurrent(5.0, torch.nn.Linear(1, 3))(x)
+
+
+def test_detach_ends_backpropagation_through_time():
+    x = torch.full((1, 6, 1), 0.4, requires_grad=True)
+    neuron = LIF(10.0)
+    neuron(x[:, :3])
+    neuron.detach()
+    neuron(x[:, 3:]).sum().backward()
+    assert x.grad[0, :3].abs().sum() == 0
+    assert x.grad[0, 3:].abs().sum() > 0
+    neuron.detach()
+    neuron(x[:, 3:]).sum().backward()  # the graph of the call before is gone, and not asked for
+
+
+def test_copies_do_not_hold_graphs_and_go_on_from_the_same_states():
+    neuron = torch.nn.Sequential(torch.nn.Linear(2, 3), LIF(10.0, tau_syn=3.0))
+    x = torch.rand(2, 5, 2)
+    neuron(x)
+    assert neuron[1].v_mem.grad_fn is not None
+    for copied in (copy.deepcopy(neuron), pickle.loads(pickle.dumps(neuron))):
+        assert copied[1].v_mem.grad_fn is None
+        assert torch.equal(copied(x), copy.deepcopy(neuron)(x))
+
+
+def test_state_dict_restores_thresholds_bounds_and_time_constants():
+    trained, fresh = (LIF(tau, threshold, low) for tau, threshold, low in ((3.0, 0.5, -0.25), (9.0, 1.0, -1.0)))
+    fresh.load_state_dict(trained.state_dict())
+    x = torch.rand(1, 20, 4) * 3
+    assert torch.equal(fresh(x), trained(x))
+    assert sorted(trained.state_dict()) == ["min_v_mem", "tau_mem", "threshold"]
+
+
+def test_time_constants_of_single_neurons():
+    taus = torch.tensor([2.0, 5.0, 20.0])
+    x = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(0)) * 3
+    together = LIF(taus)
+    y = x.clone().requires_grad_()
+    out = together(y)
+    out.sum().backward()
+    for n, tau in enumerate(taus):
+        one = LIF(float(tau))
+        z = x[..., n : n + 1].clone().requires_grad_()
+        single = one(z)
+        assert torch.equal(single, out[..., n : n + 1])
+        single.sum().backward()
+        torch.testing.assert_close(one.tau_mem.grad, together.tau_mem.grad[n])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.uint8])
+def test_dtypes(dtype):
+    x = torch.tensor([[[1], [2], [0]]], dtype=dtype)
+    out = IAF(threshold=2.0)(x)
+    assert out.flatten().tolist() == [0, 1, 0]
+    assert out.dtype == (torch.float32 if dtype == torch.uint8 else dtype)
+
+
+def test_a_surrogate_of_ones_own():
+    x = torch.full((1, 3, 2), 0.6, requires_grad=True)
+    IAF(surrogate=lambda v_mem, threshold: torch.ones_like(v_mem), reset="zero")(x).sum().backward()
+    assert x.grad.tolist() == [[[2.0, 2.0], [1.0, 1.0], [1.0, 1.0]]]
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
+@pytest.mark.parametrize(
+    "make",
+    [lambda: IAF(), lambda: LIF(5.0, tau_syn=3.0), lambda: ALIF(5.0, 9.0), lambda: LIFRecurrent(5.0, torch.nn.Linear(4, 4))],
+)
+def test_compiled_layers_compute_the_same_and_are_compiled_once(make):
+    counter = CompileCounter()
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), make())
+    plain = copy.deepcopy(model)
+    compiled = torch.compile(model, backend=counter)
+    for n in range(6):
+        x = torch.rand(2, 7, 4, generator=torch.Generator().manual_seed(n)) * 3
+        a, b = compiled(x), plain(x)
+        torch.testing.assert_close(a, b)
+        a.sum().backward()
+        b.sum().backward()
+        for layer in (model[1], plain[1]):
+            layer.detach()
+    torch.testing.assert_close(model[0].weight.grad, plain[0].weight.grad)
+    assert counter.frame_count <= 3  # states appear, and then lose their gradients
 
 
 def test_sum_pool():
