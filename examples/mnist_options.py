@@ -1,22 +1,27 @@
-"""Command-line options that both parts of the tutorial have."""
+"""Command-line options that the examples have in common."""
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from mnist_data import DataError, Mnist, load_mnist
+from mnist_data import DataError
+
+Data = TypeVar("Data")
 
 
-def parse(parser: ArgumentParser, argv: Sequence[str] | None) -> tuple[Namespace, Mnist]:
+def parse(
+    parser: ArgumentParser, argv: Sequence[str] | None, load: Callable[[Path], Data], folder: str
+) -> tuple[Namespace, Data]:
     """The options, and the data that --data names; without the data the program ends here and says what to do (exit code 2)."""
     around = Path(os.environ.get("CHIPFLOW_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     parser.add_argument(
-        "--data", type=Path, default=around / "mnist", metavar="DIR", help="the MNIST files (default: %(default)s)"
+        "--data", type=Path, default=around / folder, metavar="DIR", help="folder with the data set (default: %(default)s)"
     )
     args = parser.parse_args(argv)
     try:
-        return args, load_mnist(args.data)
+        return args, load(args.data)
     except DataError as error:
         parser.error(str(error))
 

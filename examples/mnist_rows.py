@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
+from mnist_data import load_mnist
 from mnist_options import at_least, parse
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -28,7 +29,7 @@ ANN_EPOCHS = 5
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains and tests both networks."""
-    args, data = parse(make_parser(), argv)
+    args, data = parse(make_parser(), argv, load_mnist, "mnist")
     images, labels = data.train_images[: args.images], data.train_labels[: args.images]
 
     torch.manual_seed(0)

@@ -59,7 +59,8 @@ TABLE: dict[str, Row] = {
     "chipflow.errors": Row(("hwconfig", "chipflow.tables")),
     "chipflow.events": room("hwconfig"),
     "chipflow.quantization": room(),
-    "chipflow.snn": room("chipflow.events", "chipflow.quantization", "torch", "numba"),
+    "chipflow.snn": room("chipflow.events", "chipflow.quantization", "torch", "numba", lazy=("matplotlib",)),
+    "chipflow.snn.fused.triton_kernels": room("triton"),  # loaded by the first call on CUDA
     "chipflow.ir": room("networkx", *PYDANTIC),
     "chipflow.frontends": room("chipflow.ir", lazy=("torch", "chipflow.snn")),
     "chipflow.frontends.nir": room("chipflow.ir", lazy=("torch", "chipflow.snn", "nir")),
@@ -98,6 +99,7 @@ TABLE: dict[str, Row] = {
 LOADS_NOT: dict[str, tuple[str, ...]] = {
     "hwconfig": ("torch", "numba", "networkx", "samna", "chipflow"),
     "chipflow": ("torch", "numba", "networkx", "pydantic", "samna"),
+    "chipflow.snn": ("triton",),
     "chipflow.emulator": ("torch", "networkx", "samna"),
     "chipflow.cli": ("torch", "samna"),
 }

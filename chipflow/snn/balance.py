@@ -3,19 +3,25 @@ r"""Balancing a converted network with activations seen on calibration data.
 Let a_l be the activations of ReLU layer l of the analog model, lambda_l their maximum (Diehl et al. 2015, "Fast-classifying,
 high-accuracy spiking deep networks through weight and threshold balancing") or a percentile of the positive ones (Rueckauer
 et al. 2017, "Conversion of continuous-valued deep networks to efficient event-driven networks for image classification"),
-and theta the threshold asked for. With s_0 = 1 for the input and s_l = theta * lambda_l, both ways make the rate of every
-neuron r_l = a_l / s_l, and give the same spikes:
+theta_l the threshold asked for in that layer, and k how many times larger the analog model's input is than the mean input of a time
+step (`bias_rescaling`; usually 1). With s_0 = k for the input and s_l = theta_l * lambda_l, both ways make the rate of every
+neuron r_l = a_l / s_l, spikes in a time step, and give the same spikes:
 
-- weights:     W_l <- W_l * theta * s_(l-1) / s_l,   b_l <- b_l * theta / s_l,   threshold_l = theta
-- thresholds:  W_l as they are,                      b_l <- b_l / s_(l-1),       threshold_l = s_l / s_(l-1)
+- weights:     W_l <- W_l * theta_l * s_(l-1) / s_l,   b_l <- b_l * theta_l / s_l,   threshold_l = theta_l
+- thresholds:  W_l as they are,                        b_l <- b_l / s_(l-1),         threshold_l = s_l / s_(l-1)
 
-With theta = 1 these are the papers' W_l * lambda_(l-1) / lambda_l, b_l / lambda_l. The lower bound scales with the threshold.
+With all theta_l = 1 these are the papers' W_l * lambda_(l-1) / lambda_l, b_l / lambda_l. A layer with theta_l = 2 fires half as often as
+with 1, and the next layer makes up for it. The lower bound, and a value that the state is reset to, scale with the threshold.
+The rate follows exactly for a reset by subtraction and without a lower bound; other resets lose what lies above the threshold.
 
-Between two neuron layers values are multiples of the analog ones: they enter as a / s_(l-1) and leave times o = theta / s_l
+Between two neuron layers values are multiples of the analog ones: they enter as a / s_(l-1) and leave times o = theta_l / s_l
 (weights) or 1 / s_(l-1) (thresholds). A layer y = W x + b whose input is scaled by i is exact with W * o / i and b * o; a batch
 normalisation with gamma * o / i, mean * i, beta * o. So the first of several affine layers takes the factor and the others only
 scale their biases. Pooling and flattening are linear without constants and need nothing. A layer that follows the last neurons
 keeps the analog output (weights), or gives it divided by s_L (thresholds).
+
+Without calibration, weights and thresholds stay, and only k has an effect: the whole network works on input k times smaller, so that every
+layer's biases (and means of batch normalisations) are divided by k, i = o = 1 / k.
 """
 
 from __future__ import annotations
@@ -37,8 +43,10 @@ Balance = Literal["weights", "thresholds"]
 CHUNK = 128
 """Samples that run through the analog model at a time."""
 
-WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+NORMALISING = (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.LocalResponseNorm)
+"""Layers whose output does not grow with their input, with or without parameters."""
 PLAIN = (
     nn.AvgPool1d,
     nn.AvgPool2d,
@@ -81,11 +89,17 @@ def _percentile(parts: list[np.ndarray], percentile: float) -> float:
     return float(np.percentile(values, percentile)) if values.size else 0.0
 
 
-def check_chain(model: nn.Module, trace: Trace, neurons: set[str]) -> None:
+def check_chain(model: nn.Module, trace: Trace, neurons: set[str], ends_with_neurons: bool = False) -> None:
     """Refuse what cannot be balanced exactly.
 
+    Args:
+        model: the analog model.
+        trace: of a run of it.
+        neurons: names of its ReLUs.
+        ends_with_neurons: whether the model's output drives neurons that are added.
+
     Raises:
-        UnsupportedModelError: for layers that run twice, branches, functions between the layers, and unknown layers.
+        UnsupportedModelError: for layers that run twice or share weights, branches, functions between the layers, and unknown layers.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
     twice = [name for name in trace.order if trace.calls[name] > 1]
@@ -97,8 +111,13 @@ def check_chain(model: nn.Module, trace: Trace, neurons: set[str]) -> None:
     problems = []
     if twice:
         problems.append("layers that run more than once: " + ", ".join(f"'{name}'" for name in twice))
+    shared = _sharing_weights({name: modules[name] for name in trace.order})
+    if shared:
+        problems.append("layers that share weights: " + ", ".join(f"'{name}'" for name in shared))
     if trace.broken is not None:
         problems.append(f"'{trace.broken}' does not take the output of the layer that ran before it")
+    if ends_with_neurons and not trace.ends:
+        problems.append("a function behind the last layer, whose output drives the added neurons")
     if unknown:
         problems.append("layers without a known rule: " + ", ".join(unknown))
     if problems:
@@ -108,8 +127,21 @@ def check_chain(model: nn.Module, trace: Trace, neurons: set[str]) -> None:
         )  # fmt: skip
 
 
+def _sharing_weights(layers: Mapping[str, nn.Module]) -> list[str]:
+    owners: dict[int, list[str]] = {}
+    for name, layer in layers.items():
+        for parameter in layer.parameters(recurse=False):
+            owners.setdefault(id(parameter), []).append(name)
+    return list(dict.fromkeys(name for names in owners.values() if len(names) > 1 for name in names))
+
+
 def apply_balance(
-    modules: Mapping[str, nn.Module], order: list[str], lambdas: Mapping[str, float], balance: Balance, threshold: float
+    modules: Mapping[str, nn.Module],
+    order: list[str],
+    lambdas: Mapping[str, float],
+    thresholds: Mapping[str, float],
+    balance: Balance,
+    input_scale: float = 1.0,
 ) -> dict[str, float]:
     """Scale weights and thresholds of the spiking copy in place.
 
@@ -117,34 +149,64 @@ def apply_balance(
         modules: the spiking copy's modules by the names in `order`.
         order: leaf names as they run.
         lambdas: of every neuron layer.
+        thresholds: theta_l of every neuron layer.
         balance: "weights" or "thresholds".
-        threshold: theta.
+        input_scale: k, see above.
 
     Returns:
         s_l by layer name.
 
     Raises:
-        UnsupportedModelError: for a layer that was never active.
+        UnsupportedModelError: for a layer that was never active; nothing is changed then.
     """
-    dead = [name for name in order if name in lambdas and not lambdas[name] > 0]
-    if dead:
-        names = ", ".join(f"'{name}'" for name in dead)
-        raise UnsupportedModelError(
-            f"Never active on the calibration data: {names}. Zero activations cannot be scaled; give other data, or train again."
-        )
+    _refuse_silent_layers([name for name in order if name in lambdas and not lambdas[name] > 0])
     scales: dict[str, float] = {}
-    scale, group = 1.0, list[nn.Module]()
+    scale, group = input_scale, list[nn.Module]()
     for name in order:
         module = modules[name]
-        if not isinstance(module, IAF):
+        if name not in lambdas:
             group.append(module)
             continue
-        scales[name] = threshold * lambdas[name]
-        wanted = threshold / scales[name] if balance == "weights" else 1 / scale
-        _set_threshold(module, _scale_group(group, 1 / scale, wanted) * scales[name], threshold)
+        theta = thresholds[name]
+        assert isinstance(module, IAF)  # from_model refuses calibration for others
+        scales[name] = theta * lambdas[name]
+        wanted = theta / scales[name] if balance == "weights" else 1 / scale
+        _set_threshold(module, _scale_group(group, 1 / scale, wanted) * scales[name], theta)
         scale, group = scales[name], []
     _scale_group(group, 1 / scale, 1.0 if balance == "weights" else 1 / scale)
     return scales
+
+
+def rescale_biases(model: nn.Module, k: float) -> None:
+    """Divide what a model adds in every time step by k, in place: biases, and the means of batch normalisations.
+
+    Raises:
+        UnsupportedModelError: for layers whose parameters have no known rule; nothing is changed then.
+    """
+    named = dict(model.named_modules())
+    known = {name: module for name, module in named.items() if isinstance(module, (*WEIGHTED, *NORMS))}
+    others = [
+        f"'{name}' ({type(module).__name__})" for name, module in named.items() if name not in known and _has_no_rule(module)
+    ]
+    others += [f"'{name}' (no statistics of training)" for name, module in known.items() if _has_no_statistics(module)]
+    if others:
+        raise UnsupportedModelError(
+            f"bias_rescaling has no rule for {', '.join(others)}: it knows Linear, Conv, and BatchNorm with statistics. Leave "
+            "bias_rescaling at 1, or give the network input of the size that it was trained on."
+        )
+    constants = [(module.bias, module.running_mean if isinstance(module, NORMS) else None) for module in known.values()]
+    once = {id(tensor): tensor for pair in constants for tensor in pair if tensor is not None}  # layers may share theirs
+    with torch.no_grad():
+        for tensor in once.values():
+            tensor.div_(k)
+
+
+def _refuse_silent_layers(silent: list[str]) -> None:
+    if silent:
+        names = ", ".join(f"'{name}'" for name in silent)
+        raise UnsupportedModelError(
+            f"Never active on the calibration data: {names}. Zero activations cannot be scaled; give other data, or train again."
+        )
 
 
 def _scale_group(group: list[nn.Module], entering: float, leaving: float) -> float:
@@ -161,6 +223,7 @@ def _scale_group(group: list[nn.Module], entering: float, leaving: float) -> flo
 
 
 def _scale_affine(module: nn.Module, i: float, o: float) -> None:
+    assert isinstance(module, (*WEIGHTED, *NORMS))
     with torch.no_grad():
         if isinstance(module, NORMS):
             if module.running_mean is None:
@@ -173,13 +236,22 @@ def _scale_affine(module: nn.Module, i: float, o: float) -> None:
                 module.weight = nn.Parameter(torch.ones_like(module.running_mean))
                 module.bias = nn.Parameter(torch.zeros_like(module.running_mean))
             module.running_mean.mul_(i)
-        assert isinstance(module, (*WEIGHTED, *NORMS))
         module.weight.mul_(o / i)
         if module.bias is not None:
             module.bias.mul_(o)
+
+
+def _has_no_rule(module: nn.Module) -> bool:
+    return isinstance(module, NORMALISING) or next(module.parameters(recurse=False), None) is not None
+
+
+def _has_no_statistics(module: nn.Module) -> bool:
+    return isinstance(module, NORMS) and module.running_mean is None
 
 
 def _set_threshold(neuron: IAF, threshold: float, before: float) -> None:
     neuron.threshold.fill_(threshold)
     if neuron.min_v_mem is not None:
         neuron.min_v_mem.mul_(threshold / before)
+    if not isinstance(neuron.reset, str):
+        neuron.reset *= threshold / before

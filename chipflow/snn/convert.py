@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import OrderedDict
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError, UnsupportedModelError
-from chipflow.snn.balance import Balance, apply_balance, check_chain, measure
-from chipflow.snn.network import Network, TimeAxes
-from chipflow.snn.iaf import IAF
-from chipflow.snn.trace import eval_copy, leaves, run_traced, sample_ndim_of
-
-SPIKE_OUTPUT = "spike_output"
+from chipflow.snn.balance import Balance, apply_balance, check_chain, measure, rescale_biases
+from chipflow.snn.comparison import SPIKE_OUTPUT
+from chipflow.snn.dynamics import Reset
+from chipflow.snn.functional_relu import Modular, check_same, with_relu_modules
+from chipflow.snn.network import Network
+from chipflow.snn.neuron_options import LowerBound, NeuronOptions, threshold_of
+from chipflow.snn.relu_watch import refuse_relus
+from chipflow.snn.stateful import StatefulLayer
+from chipflow.snn.surrogate import SurrogateFunction
+from chipflow.snn.synops_counter import SynopsCounter
+from chipflow.snn.time_axes import SampleShape, TimeAxes, axes_of, fits
+from chipflow.snn.trace import eval_copy, layers_as_they_run, leaves, run_traced, sample_shape_of, sharing_copy
 
 
 def from_model(
@@ -27,12 +36,22 @@ def from_model(
     calibration: Tensor | np.ndarray[Any, Any] | None = None,
     balance: Balance = "weights",
     percentile: float = 99.9,
-    threshold: float = 1.0,
-    min_v_mem: float | Literal["-threshold"] | None = "-threshold",
+    threshold: float | Mapping[str, float] | None = None,
+    min_v_mem: LowerBound | Mapping[str, LowerBound] = "-threshold",
+    reset: Reset | None = None,
+    max_spikes: int | None = None,
+    surrogate: SurrogateFunction | None = None,
+    neuron: StatefulLayer | None = None,
+    bias_rescaling: float = 1.0,
     batch_size: int | None = None,
     num_timesteps: int | None = None,
 ) -> Network:
-    """Make a spiking copy of `model`: every nn.ReLU becomes an IAF neuron. The model itself is not changed.
+    """Make a spiking copy of `model`: every ReLU becomes neurons. The model itself is not changed.
+
+    A ReLU is an nn.ReLU module, or a call of F.relu, torch.relu or x.relu() (also in place) anywhere in a `forward` that torch.fx can trace.
+    Each place gets neurons of its own: a call becomes the layer `relu`, the next one `relu_1`, of the module whose `forward` calls it, and an
+    nn.ReLU (or a module with ReLUs inside) that runs again becomes `act_1` beside `act`. All other layers keep their names and parameters,
+    and every module its class.
 
     The copy is in evaluation mode (batch normalisation uses its trained statistics); call `train()` on it to train it.
 
@@ -45,142 +64,216 @@ def from_model(
             The activations of the analog model on them balance the layers (see `chipflow.snn.balance`).
         balance: "weights" or "thresholds": what calibration changes.
         percentile: of the positive activations that becomes a rate of 1 / threshold; 100 for the maximum.
-        threshold: of the neurons (of all of them, unless balance is "thresholds").
-        min_v_mem: lower bound of the state at this threshold; None for none.
+        threshold: of the neurons: one number, or by layer name (layers that are not named get 1). The names are those of the ReLUs in `model`,
+            and 'spike_output'. The default is 1, or the template's. Without calibration the weights stay as they are, so that a layer with
+            threshold 2 answers with half the spikes; with calibration the next layer makes up for it (see `chipflow.snn.balance`).
+        min_v_mem: lower bound of the state: "-threshold", a number, None for none, or these by layer name. With
+            balance="thresholds" it is scaled along with the threshold.
+        reset: "subtract" (the default), "zero", or the value that the state takes after a spike.
+        max_spikes: most spikes in a time step; None for any number.
+        surrogate: derivative of spikes by potential; see `chipflow.snn.surrogate`. The default is SingleExponential().
+        neuron: neurons that are copied into each place instead of IAF, e.g. LIF(tau_mem=20.0). Their options are the template's own, but for
+            `threshold`.
+        bias_rescaling: biases are divided by this number, which is that of time steps over which the input of one analog sample is spread.
+            A bias acts in every time step: a model trained on frames that sum up 100 time steps, and which then gets one step after the
+            other, needs 100. A model trained on rates (intensities as spike probabilities in a step) needs 1. `calibration` is what arrives in
+            a time step, in either case. Batch normalisations are rescaled too.
         batch_size: for input whose batch and time are merged in the first axis; not used if num_timesteps is given.
         num_timesteps: for the same.
 
     Raises:
-        UnsupportedModelError: for a model without ReLU, or one that calibration has no exact rule for.
+        UnsupportedModelError: for a model without ReLU, one whose relu calls torch.fx cannot replace, or one that calibration has no exact
+            rule for.
         ChipflowError: for arguments out of range or calibration data of a wrong shape.
     """
-    low = -threshold if min_v_mem == "-threshold" else min_v_mem
-    neuron = IAF(threshold, low)
-    _check_options(balance, percentile, batch_size, num_timesteps)
+    options = NeuronOptions(threshold, min_v_mem, reset, max_spikes, surrogate, neuron)
+    _check_options(options, calibration is not None, balance, percentile, bias_rescaling, batch_size, num_timesteps)
     shape = None if input_shape is None else tuple(int(size) for size in input_shape)
-    relus = [name for name, module in leaves(model) if isinstance(module, nn.ReLU)]
-    if not relus and not add_spiking_output:
-        raise UnsupportedModelError(
-            "The model has no nn.ReLU module that could become spiking neurons. "
-            "Use nn.ReLU modules (not torch.relu or F.relu), or add_spiking_output=True."
-        )
-    ndim = len(shape) if shape is not None else sample_ndim_of(model)
-    rates = None if calibration is None else _rates(calibration, ndim, shape, model)
-    if rates is not None:
-        shape = tuple(rates.shape[1:])
-    analog = eval_copy(model)
-    order = _probe(analog, shape, relus)
-    wrap, output = _output_place(model, order, add_spiking_output)
-    spiking = _spiking_copy(model, neuron, wrap, output)
+    modular = with_relu_modules(eval_copy(model))
+    relus = [name for name, module in leaves(modular.model) if isinstance(module, nn.ReLU)]
+    sample = shape if shape is not None else sample_shape_of(modular.model)
+    rates = None if calibration is None else _rates(calibration, sample, model)
+    sample = sample if rates is None else tuple(rates.shape[1:])
+    shape = None if sample is None or None in sample else cast("tuple[int, ...]", sample)
+    _check_traced(modular, shape)
+    _check_merged(sample, batch_size, num_timesteps)
+    ends = _ends_with_relu(model, modular.model, shape)
+    place = _output_place(model, add_spiking_output and not ends)
+    neurons = _neurons(options, relus, place, modular.model)
+    spiking = _spiking_copy(modular.model, neurons, place, bias_rescaling if rates is None else 1.0)
     scales: dict[str, float] = {}
     if rates is not None:
-        scales = _balanced(analog, spiking, rates, relus, wrap, output, balance, percentile, threshold)
-    TimeAxes(_time_ndim(ndim, batch_size, num_timesteps), shape, batch_size, num_timesteps).attach(spiking)
-    return Network(model, spiking, shape, scales)
+        scales = _balanced(modular.model, spiking, neurons, rates, place, balance, percentile, bias_rescaling)
+    TimeAxes(sample, batch_size, num_timesteps).attach(spiking)
+    if shape is not None:
+        untraced = {place.name_of(name): reason for name, reason in modular.untraced.items()}
+        refuse_relus(sharing_copy(spiking), _zeros(model, (1, 1, *shape)), untraced)
+    if not neurons:
+        raise UnsupportedModelError(
+            "The model has no ReLU that could become spiking neurons. Use nn.ReLU modules or relu functions, or add_spiking_output=True."
+        )
+    SynopsCounter.attach(spiking)
+    return Network(model, spiking, shape, scales, bias_rescaling)
+
+
+@dataclass(frozen=True)
+class OutputPlace:
+    """Where the added output neurons stand.
+
+    Attributes:
+        added: whether there are any.
+        wrapped: whether the model becomes the layer 'model' of an nn.Sequential.
+    """
+
+    added: bool
+    wrapped: bool
+
+    def name_of(self, name: str) -> str:
+        """The name in the spiking model of a layer of the analog one."""
+        return f"model.{name}".rstrip(".") if self.wrapped and name != SPIKE_OUTPUT else name
+
+
+def _output_place(model: nn.Module, wanted: bool) -> OutputPlace:
+    if not wanted:
+        return OutputPlace(False, False)
+    if hasattr(model, SPIKE_OUTPUT):
+        raise UnsupportedModelError(f"The model has a layer named '{SPIKE_OUTPUT}' already; rename it.")
+    return OutputPlace(True, not isinstance(model, nn.Sequential))
+
+
+def _neurons(options: NeuronOptions, relus: list[str], place: OutputPlace, model: nn.Module) -> dict[str, StatefulLayer]:
+    """Neurons by the names of the ReLUs, and the output's; of the model's device and dtype."""
+    names = [*relus, *([SPIKE_OUTPUT] if place.added else [])]
+    options.check_names(names)
+    like = _zeros(model, ())
+    return {name: options.neurons_of(name).to(device=like.device, dtype=like.dtype) for name in names}
+
+
+def _spiking_copy(
+    analog: nn.Module, neurons: Mapping[str, StatefulLayer], place: OutputPlace, bias_rescaling: float
+) -> nn.Module:
+    spiking = copy.deepcopy(analog)
+    if bias_rescaling != 1:
+        rescale_biases(spiking, bias_rescaling)
+    for name in [name for name in neurons if not (place.added and name == SPIKE_OUTPUT)]:
+        if not name:
+            spiking = neurons[name]
+            break
+        parent, _, child = name.rpartition(".")
+        setattr(spiking.get_submodule(parent), child, neurons[name])
+    if place.wrapped:
+        spiking = nn.Sequential(OrderedDict([("model", spiking), (SPIKE_OUTPUT, neurons[SPIKE_OUTPUT])]))
+    elif place.added:
+        spiking.add_module(SPIKE_OUTPUT, neurons[SPIKE_OUTPUT])
+    return spiking.eval()
 
 
 def _balanced(
     analog: nn.Module,
     spiking: nn.Module,
+    neurons: Mapping[str, StatefulLayer],
     rates: Tensor,
-    relus: list[str],
-    wrap: bool,
-    output: bool,
+    place: OutputPlace,
     balance: Balance,
     percentile: float,
-    threshold: float,
+    input_scale: float,
 ) -> dict[str, float]:
     """Measure and balance; the added output neurons stand for max(0, output of the analog model)."""
-    first = run_traced(analog, rates[:1])
-    check_chain(analog, first, set(relus))
+    batch = rates * input_scale
+    first = run_traced(analog, batch[:1])
+    check_chain(analog, first, set(neurons), ends_with_neurons=place.added)
     last = first.order[-1]
-    neurons = {name for name in relus if name in first.calls}
-    _, measured = measure(analog, rates, percentile, neurons | ({last} if output else set()))
-    prefix = "model." if wrap else ""
-    order, lambdas = [_join(prefix, name) for name in first.order], {_join(prefix, name): measured[name] for name in neurons}
-    if output:
+    ran = [name for name in neurons if name in first.calls]
+    _, measured = measure(analog, batch, percentile, {*ran, *([last] if place.added else [])})
+    order, lambdas = [place.name_of(name) for name in first.order], {place.name_of(name): measured[name] for name in ran}
+    if place.added:
         order.append(SPIKE_OUTPUT)
         lambdas[SPIKE_OUTPUT] = measured[last]
-    return apply_balance(dict(spiking.named_modules(remove_duplicate=False)), order, lambdas, balance, threshold)
+    thresholds = {place.name_of(name): threshold_of(layer) or 1.0 for name, layer in neurons.items()}
+    modules = dict(spiking.named_modules(remove_duplicate=False))
+    return apply_balance(modules, order, lambdas, thresholds, balance, input_scale)
 
 
-def _join(prefix: str, name: str) -> str:
-    return (prefix + name).rstrip(".")
+def _check_traced(modular: Modular, shape: tuple[int, ...] | None) -> None:
+    if modular.untraced and shape is None:
+        name, reason = next(iter(modular.untraced.items()))
+        module = modular.model.get_submodule(name)
+        where = f"layer '{name}' ({type(module).__name__})" if name else type(module).__name__
+        raise UnsupportedModelError(
+            f"torch.fx cannot trace {where}: {reason}. The model has to run once to see whether it calls relu there: give input_shape."
+        )
 
 
-def _spiking_copy(model: nn.Module, neuron: IAF, wrap: bool, output: bool) -> nn.Module:
-    parameter = next(model.parameters(), None)
-    if parameter is not None:
-        neuron = neuron.to(device=parameter.device, dtype=parameter.dtype)
-    spiking = copy.deepcopy(model)
-    if isinstance(spiking, nn.ReLU):
-        spiking = copy.deepcopy(neuron)
-    for name in [name for name, module in leaves(spiking) if isinstance(module, nn.ReLU)]:
-        parent, _, child = name.rpartition(".")
-        setattr(spiking.get_submodule(parent), child, copy.deepcopy(neuron))
-    if output and wrap:
-        spiking = nn.Sequential(OrderedDict([("model", spiking), (SPIKE_OUTPUT, neuron)]))
-    elif output:
-        spiking.add_module(SPIKE_OUTPUT, neuron)
-    return spiking.eval()
-
-
-def _output_place(model: nn.Module, order: list[str], wanted: bool) -> tuple[bool, bool]:
-    """(whether the model has to be wrapped, whether output neurons are added)."""
-    modules = dict(model.named_modules(remove_duplicate=False))
+def _ends_with_relu(model: nn.Module, analog: nn.Module, shape: tuple[int, ...] | None) -> bool:
+    """Whether the output is that of a ReLU; runs the model once, if the shape of a sample is known, and refuses what cannot be converted."""
+    order, ends = layers_as_they_run(analog) if shape is None else _probe(model, analog, shape)
+    modules = dict(analog.named_modules(remove_duplicate=False))
     shapeless = (nn.Flatten, nn.Identity, nn.Dropout)
-    tail = [name for name in order if not isinstance(modules[name], shapeless)]
-    if not wanted or (tail and isinstance(modules[tail[-1]], nn.ReLU)):
-        return False, False
-    if hasattr(model, SPIKE_OUTPUT):
-        raise UnsupportedModelError(f"The model has a layer named '{SPIKE_OUTPUT}' already; rename it.")
-    return not isinstance(model, nn.Sequential), True
+    tail = [modules[name] for name in order if not isinstance(modules[name], shapeless)]
+    return ends and bool(tail) and isinstance(tail[-1], nn.ReLU)
 
 
-def _probe(analog: nn.Module, shape: tuple[int, ...] | None, relus: list[str]) -> list[str]:
-    """Leaf names in the order in which they run, or of registration where the shape of a sample is not known."""
-    if shape is None:
-        return [name for name, _ in leaves(analog)]
-    parameter = next(analog.parameters(), torch.zeros(()))
-    trace = run_traced(analog, torch.zeros((1, *shape), dtype=parameter.dtype, device=parameter.device))
+def _probe(model: nn.Module, analog: nn.Module, shape: tuple[int, ...]) -> tuple[list[str], bool]:
+    """Leaf names in the order in which they run, and whether the last one's output is the model's."""
+    trace = run_traced(analog, _zeros(model, (1, *shape)))
     modules = dict(analog.named_modules(remove_duplicate=False))
     shared = [name for name in trace.order if trace.calls[name] > 1 and isinstance(modules[name], nn.ReLU)]
     if shared:
         raise UnsupportedModelError(
-            f"ReLU modules that run more than once: {shared}. A neuron has a state: give every place its own nn.ReLU."
+            f"ReLU modules that run more than once, where torch.fx cannot tell the places apart: {shared}. A neuron has a state: give every "
+            "place its own nn.ReLU."
         )
-    return trace.order
+    sample = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
+    check_same(eval_copy(model), analog, sample.to(_zeros(model, ())))
+    return trace.order, trace.ends
 
 
-def _rates(calibration: Any, ndim: int | None, shape: tuple[int, ...] | None, model: nn.Module) -> Tensor:
+def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """Of the device and dtype of the model's parameters."""
+    floating = (parameter for parameter in model.parameters() if parameter.is_floating_point())
+    return torch.zeros(shape).to(next(floating, torch.zeros(())))
+
+
+def _rates(calibration: Any, sample: SampleShape | None, model: nn.Module) -> Tensor:
     """Calibration data as rates [N, ...] of the model's dtype."""
-    parameter = next(model.parameters(), torch.zeros(()))
-    data = torch.as_tensor(calibration).to(device=parameter.device, dtype=parameter.dtype)
-    if ndim is None:
+    data = torch.as_tensor(calibration).to(_zeros(model, ()))
+    if sample is None:
         raise ChipflowError("calibration needs input_shape, because the first layer takes samples of any number of axes.")
-    expected = ", ".join(map(str, shape)) if shape is not None else f"... ({ndim} axes)"
-    extra = data.ndim - ndim
-    if extra not in (1, 2) or data.numel() == 0 or (shape is not None and tuple(data.shape[extra:]) != shape):
-        raise ChipflowError(f"calibration has shape {list(data.shape)}, expected [N, {expected}] or [N, time, {expected}].")
+    extra = data.ndim - len(sample)
+    if extra not in (1, 2) or data.numel() == 0 or not fits(data, sample):
+        axes = axes_of(sample)
+        raise ChipflowError(f"calibration has shape {list(data.shape)}, expected [N, {axes}] or [N, time, {axes}].")
     if not bool(torch.isfinite(data).all()):
         raise ChipflowError("calibration holds values that are not finite numbers.")
     return data.mean(1) if extra == 2 else data
 
 
-def _time_ndim(ndim: int | None, batch_size: int | None, num_timesteps: int | None) -> int | None:
-    if ndim is None and (batch_size is not None or num_timesteps is not None):
+def _check_merged(sample: SampleShape | None, batch_size: int | None, num_timesteps: int | None) -> None:
+    if sample is None and (batch_size is not None or num_timesteps is not None):
         raise ChipflowError(
             "batch_size and num_timesteps need input_shape here: the first layer takes samples of any number of axes, "
             "so that merged input could not be told from [batch, time, ...]."
         )
-    return ndim
 
 
-def _check_options(balance: Any, percentile: float, batch_size: int | None, num_timesteps: int | None) -> None:
+def _check_options(
+    options: NeuronOptions,
+    calibrated: bool,
+    balance: Any,
+    percentile: float,
+    bias_rescaling: float,
+    batch_size: int | None,
+    num_timesteps: int | None,
+) -> None:
+    options.check_template()
+    if calibrated:
+        options.check_calibration()
     if balance not in ("weights", "thresholds"):
         raise ChipflowError(f"balance is {balance!r}, it must be 'weights' or 'thresholds'.")
     if not 0 < percentile <= 100:
         raise ChipflowError(f"percentile is {percentile}, it must be above 0 and at most 100.")
+    if not (bias_rescaling > 0 and math.isfinite(bias_rescaling)):
+        raise ChipflowError(f"bias_rescaling is {bias_rescaling}, it must be a finite number above 0.")
     for name, value in (("batch_size", batch_size), ("num_timesteps", num_timesteps)):
         if value is not None and value < 1:
             raise ChipflowError(f"{name} is {value}, it must be at least 1.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from chipflow.errors import UnsupportedModelError
@@ -23,6 +24,12 @@ SAMPLE_NDIM: dict[type[nn.Module], int] = {
 }
 """Axes of one sample at the input of a layer; layers that are not listed take any number."""
 
+FEATURES = {nn.Linear: "in_features", nn.Conv1d: "in_channels", nn.Conv2d: "in_channels", nn.Conv3d: "in_channels"}
+"""What layers call the size of the first of these axes."""
+
+RESHAPES = ("flatten", "view", "reshape")
+"""Functions and methods that give the same values in another shape."""
+
 
 @dataclass
 class Trace:
@@ -32,11 +39,13 @@ class Trace:
         order: dotted names.
         calls: number of calls of each name.
         broken: the first layer whose input was not the output of the layer before it; None for a chain.
+        ends: whether the model returned the output of the last layer.
     """
 
     order: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
     broken: str | None = None
+    ends: bool = False
 
 
 def leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -46,28 +55,65 @@ def leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
-def sample_ndim_of(model: nn.Module) -> int | None:
-    """Axes of one sample, from the first layer that needs a certain number; None after nn.Flatten or if there is none."""
-    for _, module in leaves(model):
-        if isinstance(module, (nn.Flatten, nn.Unflatten)):
+def sample_shape_of(model: nn.Module) -> tuple[int | None, ...] | None:
+    """What a model tells of the shape of one sample: None for an axis of any size, or for any number of axes.
+
+    The first layer that needs a certain number of axes decides that, unless nn.Flatten comes before it. Where it is the first of a chain, its
+    number of features holds for the sample.
+    """
+    first = model
+    while isinstance(first, nn.Sequential) and len(first) and type(first).forward is nn.Sequential.forward:
+        first = first[0]
+    for _, layer in leaves(model):
+        if isinstance(layer, (nn.Flatten, nn.Unflatten)):
             return None
         for kind, ndim in SAMPLE_NDIM.items():
-            if isinstance(module, kind):
-                return ndim
+            if isinstance(layer, kind):
+                features = getattr(layer, FEATURES[kind]) if layer is first and kind in FEATURES else None
+                return (features, *([None] * (ndim - 1)))
     return None
 
 
 def eval_copy(model: nn.Module) -> nn.Module:
     """A copy in evaluation mode that can be run and changed without touching the user's model.
 
-    A layer without parameters that stands under several names (one nn.ReLU written into a chain twice) becomes several layers.
+    A layer that stands under several names (one nn.ReLU written into a chain twice) becomes several layers, unless it has weights of its
+    own; layers inside of which there are weights share them.
     """
     copied = copy.deepcopy(model)
-    for name, module in list(leaves(copied)):
-        if name and next(module.parameters(), None) is None and next(module.buffers(), None) is None:
+    seen: set[int] = set()
+    for name in [name for name, _ in copied.named_modules(remove_duplicate=False)]:
+        module = copied.get_submodule(name)
+        has_weights = bool(module._parameters) or bool(module._buffers)
+        if id(module) in seen and not has_weights:
             parent, _, child = name.rpartition(".")
-            setattr(copied.get_submodule(parent), child, copy.deepcopy(module))
+            copied.get_submodule(parent)._modules[child] = sharing_copy(module)
+        seen.add(id(module))
     return copied.eval()
+
+
+def sharing_copy(module: nn.Module) -> nn.Module:
+    """A copy with the same parameters and buffers, not copies of them."""
+    tensors = (*module.parameters(), *module.buffers())
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+
+
+def layers_as_they_run(model: nn.Module) -> tuple[list[str], bool]:
+    """Names of the layers in the order in which they run, and whether the last one's output is the model's.
+
+    As far as torch.fx can tell; otherwise the order is that of registration.
+    """
+    if next(model.children(), None) is None:
+        return [""], True
+    try:
+        nodes = list(torch.fx.Tracer().trace(model).nodes)
+    except Exception:  # whatever the user's code does with torch.fx's stand-ins for tensors
+        return [name for name, _ in leaves(model)], True
+    layers = [node for node in nodes if node.op == "call_module"]
+    last = nodes[-1].args[0]
+    while isinstance(last, torch.fx.Node) and getattr(last.target, "__name__", last.target) in RESHAPES:
+        last = last.args[0]
+    return list(dict.fromkeys(str(node.target) for node in layers)), bool(layers) and last is layers[-1]
 
 
 def run_traced(model: nn.Module, batch: Tensor, observe: Callable[[str, Tensor], None] | None = None) -> Trace:
@@ -77,31 +123,33 @@ def run_traced(model: nn.Module, batch: Tensor, observe: Callable[[str, Tensor],
         UnsupportedModelError: if the model cannot run on a batch of this shape.
     """
     trace = Trace()
-    with _recording(model, trace, observe), torch.no_grad():
+    with _recording(model, trace, observe) as previous, torch.no_grad():
         try:
-            model(batch)
+            output = model(batch)
         except RuntimeError as error:
-            where = f" after layer '{trace.order[-1]}'" if trace.order else ""
+            where = f" in or after layer '{trace.order[-1]}'" if trace.order else ""
             shape = list(batch.shape[1:])
             raise UnsupportedModelError(f"The model cannot run on samples of shape {shape}{where}: {error}") from error
+    trace.ends = bool(previous) and previous[0].holds(output)
     return trace
 
 
 @contextmanager
-def _recording(model: nn.Module, trace: Trace, observe: Callable[[str, Tensor], None] | None) -> Iterator[None]:
-    previous: list[Tensor] = []
+def _recording(model: nn.Module, trace: Trace, observe: Callable[[str, Tensor], None] | None) -> Iterator[list[_Memory]]:
+    """Yields a list that holds the output of the layer that ran last."""
+    previous: list[_Memory] = []
 
     def hook_for(name: str) -> tuple[Callable[..., None], Callable[..., None]]:
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
             if name not in trace.calls:
                 trace.order.append(name)
             trace.calls[name] = trace.calls.get(name, 0) + 1
-            if previous and not (args and _same_values(previous[0], args[0])):
+            if previous and not (args and previous[0].holds(args[0])):
                 trace.broken = trace.broken or name
 
         def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if isinstance(output, Tensor):
-                previous[:] = [output]
+                previous[:] = [_Memory(output)]
                 if observe is not None:
                     observe(name, output)
 
@@ -112,12 +160,20 @@ def _recording(model: nn.Module, trace: Trace, observe: Callable[[str, Tensor], 
         before, after = hook_for(name)
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
-        yield
+        yield previous
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _same_values(one: Tensor, other: Any) -> bool:
-    """Whether both are the same memory, perhaps reshaped."""
-    return isinstance(other, Tensor) and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
+class _Memory:
+    """What a layer gave, to be found again."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values, self._version = values, values._version
+
+    def holds(self, other: Any) -> bool:
+        """Whether both are the same memory, perhaps reshaped, into which nothing was written since."""
+        one = self._values
+        is_same = isinstance(other, Tensor) and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
+        return is_same and other._version == self._version

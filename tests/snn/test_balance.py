@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from chipflow.errors import ChipflowError, UnsupportedModelError
-from chipflow.snn import IAF, bernoulli, from_model
+from chipflow.snn import IAF, SumPool2d, bernoulli, from_model
 
 
 def network(seed=0):
@@ -128,6 +130,106 @@ def test_wrapped_custom_module_and_neurons_without_weights_between():
             torch.testing.assert_close(rates, model(x[:4]).relu() / snn.scales["spike_output"], atol=0.01, rtol=0)
 
 
+THRESHOLDS = {"2": 0.5, "6": 2.0, "spike_output": 1.5}
+
+
+@pytest.mark.parametrize("balance", ["weights", "thresholds"])
+def test_thresholds_by_layer_halve_rates_and_nothing_else(balance):
+    """A threshold of 2 halves a layer's rates; the next layer makes up for it."""
+    model, x = network(), images()
+    options = {"calibration": x, "add_spiking_output": True, "percentile": 100.0, "min_v_mem": None, "balance": balance}
+    plain, snn = from_model(model, **options), from_model(model, threshold=THRESHOLDS, **options)
+    assert snn.scales == pytest.approx({name: THRESHOLDS.get(name, 1.0) * scale for name, scale in plain.scales.items()})
+    rates = [raster.mean(1) for raster in run(snn, x[:8], 3000)]
+    for rate, scale, activation in zip(rates, snn.scales.values(), activations(model, x[:8]), strict=True):
+        torch.testing.assert_close(rate, activation / scale, atol=0.02, rtol=0)
+    if balance == "weights":
+        found = {name: layer.threshold.item() for name, layer in snn.spiking_model.named_modules() if isinstance(layer, IAF)}
+        assert found == pytest.approx({"2": 0.5, "6": 2.0, "11": 1.0, "spike_output": 1.5})
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero", -0.25])
+def test_both_ways_give_identical_spikes_with_thresholds_by_layer(reset):
+    x = images()
+    options = {"calibration": x, "add_spiking_output": True, "threshold": {"2": 0.5, "6": 2.0}, "reset": reset, "max_spikes": 2}
+    ours = run(from_model(network(), balance="weights", **options), x[:4], 100)
+    theirs = run(from_model(network(), balance="thresholds", **options), x[:4], 100)
+    assert all(raster.sum() > 0 for raster in ours)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("balance", [None, "weights", "thresholds"])
+def test_input_spread_over_time_steps(balance):
+    """bias_rescaling=k: steps of x / k give the activations on x, batch normalisations and biases included."""
+    model, x, k = network(), images(), 8.0
+    options = {} if balance is None else {"calibration": x / k, "balance": balance, "percentile": 100.0}
+    snn = from_model(model, (1, 10, 10), add_spiking_output=True, bias_rescaling=k, min_v_mem=None, **options)
+    rates = [raster.mean(1) for raster in run(snn, x[:4] / k, 4000)]
+    for name, rate, activation in zip(("2", "6", "11", "spike_output"), rates, activations(model, x[:4]), strict=True):
+        torch.testing.assert_close(rate * snn.scale_of(name), activation, atol=0.02 * float(activation.max()) + 0.005, rtol=0)
+    if balance is not None:
+        whole = from_model(model, add_spiking_output=True, min_v_mem=None, **options | {"calibration": x})
+        assert snn.scales == pytest.approx(whole.scales)
+
+
+def test_bias_rescaling_of_what_has_no_rule_is_refused():
+    bare = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4, track_running_stats=False), nn.LayerNorm(4), nn.ReLU())
+    with pytest.raises(UnsupportedModelError, match=r"no rule for '2' \(LayerNorm\), '1' \(no statistics of training\)"):
+        from_model(bare, bias_rescaling=2.0)
+
+
+def test_a_shared_bias_is_divided_once():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU())
+    model[2].bias = model[0].bias
+    snn = from_model(model, bias_rescaling=4.0).spiking_model
+    assert snn[0].bias is snn[2].bias
+    assert torch.equal(snn[0].bias, model[0].bias / 4)
+    with pytest.raises(UnsupportedModelError, match="layers that share weights: '0', '2'"):
+        from_model(model, calibration=torch.rand(5, 4))
+
+
+@st.composite
+def chains(draw):
+    """Networks of one to three blocks of convolution or linear layer, perhaps batch normalisation, ReLU, perhaps pooling."""
+    seed, maps = draw(st.integers(0, 999)), draw(st.integers(1, 2))
+    torch.manual_seed(seed)
+    layers, features, side = [], 1, 8
+    for _ in range(maps):
+        layers.append(nn.Conv2d(features, 4, 3, padding=1, bias=draw(st.booleans())))
+        features = 4
+        layers += [nn.BatchNorm2d(4)] * draw(st.booleans()) + [nn.ReLU()]
+        if draw(st.booleans()):
+            layers.append(draw(st.sampled_from([nn.AvgPool2d(2), SumPool2d(2)])))
+            side //= 2
+    layers += [nn.Flatten(), nn.Linear(features * side * side, 5, bias=draw(st.booleans())), nn.ReLU()]
+    model = nn.Sequential(*layers).double()
+    model(torch.rand(30, 1, 8, 8, dtype=torch.float64))
+    with torch.no_grad():
+        for bias in (p for name, p in model.named_parameters() if name.endswith("bias")):
+            bias.uniform_(-0.2, 0.4)
+    return model.eval()
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(chains(), st.sampled_from(["weights", "thresholds"]), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from([1.0, 5.0]))
+def test_rates_approach_activations_by_scale(model, balance, threshold, k):
+    x = torch.rand(4, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    try:
+        snn = from_model(
+            model, calibration=x / k, balance=balance, percentile=100.0, threshold=threshold, bias_rescaling=k, min_v_mem=None
+        )
+    except UnsupportedModelError as error:
+        assert "Never active" in str(error)
+        return
+    errors = []
+    for steps in (100, 1600):
+        comparison = snn.compare_activations((x / k)[:, None].expand(-1, steps, -1, -1, -1))
+        errors.append(max(layer.rms_error / layer.scale for layer in comparison.layers.values()))
+    assert errors[1] < 0.01
+    assert errors[1] < max(errors[0] / 4, 1e-3)
+
+
 def test_dead_layers_are_named():
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU())
     nn.init.constant_(model[2].weight, -1.0)
@@ -153,6 +255,33 @@ def test_what_is_no_chain_is_refused():
     shared = nn.Linear(2, 2)
     with pytest.raises(UnsupportedModelError, match="more than once"):
         from_model(nn.Sequential(shared, nn.ReLU(), shared, nn.ReLU()), calibration=torch.rand(4, 2))
+
+
+def test_functions_between_the_layers_are_refused_also_in_place():
+    class Functions(nn.Module):
+        def __init__(self, between, behind):
+            super().__init__()
+            self.a, self.b, self.between, self.behind = nn.Linear(4, 4), nn.Linear(4, 2), between, behind
+
+        def forward(self, x):
+            return self.behind(self.b(self.between(self.a(x).relu())))
+
+    def same(x):
+        return x
+
+    def shifted(x):
+        x += 1
+        return x
+
+    torch.manual_seed(0)
+    for between in (shifted, lambda x: x * 2):
+        with pytest.raises(UnsupportedModelError, match="'b' does not take the output"):
+            from_model(Functions(between, same), calibration=torch.rand(4, 4))
+    for behind in (shifted, lambda x: x * 2):
+        with pytest.raises(UnsupportedModelError, match="a function behind the last layer"):
+            from_model(Functions(same, behind), calibration=torch.rand(4, 4), add_spiking_output=True)
+    plain = from_model(Functions(same, lambda x: x.flatten(1) + 1), calibration=torch.rand(4, 4), add_spiking_output=False)
+    assert list(plain.scales) == ["relu"]
 
 
 def test_wrong_calibration_data():

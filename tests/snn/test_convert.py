@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from chipflow.errors import ChipflowError, UnsupportedModelError
-from chipflow.snn import IAF, Network, from_model
+from chipflow.snn import ALIF, IAF, LIF, ExpLeak, Network, PeriodicExponential, from_model
+from chipflow.snn.stateful import stateful_layers
 
 
 def tutorial_cnn():
@@ -31,7 +32,7 @@ def spikes(*shape, rate=0.3):
     return (torch.rand(*shape, generator=torch.Generator().manual_seed(3)) < rate).float()
 
 
-def test_tutorial_part_1():
+def test_tutorial_network():
     ann = tutorial_cnn()
     before = copy.deepcopy(ann.state_dict())
     snn = from_model(ann, input_shape=(1, 28, 28), add_spiking_output=True)
@@ -41,35 +42,7 @@ def test_tutorial_part_1():
     assert isinstance(ann[1], nn.ReLU)
     assert ann.training
     assert [name for name, m in snn.spiking_model.named_modules() if isinstance(m, IAF)] == ["1", "4", "7", "11", "spike_output"]
-    assert "spike_output" in repr(snn.spiking_model)
-    assert isinstance(snn.spiking_model[1], IAF)
     assert all(torch.equal(before[k], v) for k, v in ann.state_dict().items())
-    x = spikes(1, 200, 1, 28, 28)
-    with torch.no_grad():
-        out = snn.spiking_model(x)
-        snn.reset_states()
-        assert torch.equal(out, snn(x))
-    assert out.shape == (1, 200, 10)
-    assert set(snn.states) == {"1", "4", "7", "11", "spike_output"}
-    snn.reset_states()
-    assert snn.states == {}
-
-
-def test_tutorial_part_2_trains():
-    snn = from_model(tutorial_rows(), batch_size=64)
-    optimiser = torch.optim.Adam(snn.spiking_model.parameters())
-    img, target = spikes(64, 28, 28), torch.arange(64) % 10
-    losses = []
-    for _ in range(8):
-        optimiser.zero_grad()
-        snn.reset_states()
-        out = snn.spiking_model(img)
-        assert out.shape == (64, 28, 10)
-        loss = nn.functional.cross_entropy(out.sum(1), target)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("given", [{"batch_size": 2}, {"num_timesteps": 6}, {"batch_size": 99, "num_timesteps": 6}])
@@ -84,21 +57,13 @@ def test_merged_axes(given):
     assert torch.equal(merged, expected.flatten(0, 1))
 
 
-def test_equal_to_sinabs():
-    sinabs_from_torch = pytest.importorskip("sinabs.from_torch")
-    x = spikes(2, 20, 1, 28, 28)
-    theirs = sinabs_from_torch.from_model(tutorial_cnn(), (1, 28, 28), batch_size=2, add_spiking_output=True)
-    theirs.reset_states()
-    ours = from_model(tutorial_cnn(), (1, 28, 28), add_spiking_output=True)
-    with torch.no_grad():
-        assert torch.equal(ours(x).flatten(0, 1), theirs(x.flatten(0, 1)))
-
-
 def test_wrong_shapes_are_refused_with_both_shapes():
     snn = from_model(tutorial_cnn(), (1, 28, 28))
-    with pytest.raises(ChipflowError, match=r"shape \[1, 5, 1, 27, 28\], expected \[batch, time, 1, 28, 28\]"):
+    with pytest.raises(
+        ChipflowError, match=r"network's input has shape \[1, 5, 1, 27, 28\], expected \[batch, time, 1, 28, 28\]"
+    ):
         snn(torch.zeros(1, 5, 1, 27, 28))
-    with pytest.raises(ChipflowError, match=r"shape \[5, 1, 28, 28\].*batch_size or num_timesteps"):
+    with pytest.raises(ChipflowError, match=r"shape \[5, 1, 28, 28\].*time axis is missing.*batch_size or num_timesteps"):
         snn(torch.zeros(5, 1, 28, 28))
     with pytest.raises(ChipflowError, match=r"shape \[28, 28\]"):
         snn(torch.zeros(28, 28))
@@ -106,8 +71,64 @@ def test_wrong_shapes_are_refused_with_both_shapes():
         from_model(tutorial_rows(), batch_size=4)(torch.zeros(6, 28))
     with pytest.raises(ChipflowError, match="no time step"):
         snn(torch.zeros(1, 0, 1, 28, 28))
-    with pytest.raises(UnsupportedModelError, match=r"cannot run on samples of shape \[3, 28, 28\]"):
+    with pytest.raises(ChipflowError, match="one tensor"):
+        snn([1.0])
+    with pytest.raises(UnsupportedModelError, match=r"cannot run on samples of shape \[3, 28, 28\] in or after layer '0'"):
         from_model(tutorial_cnn(), (3, 28, 28))
+
+
+def test_the_first_layer_knows_the_features_of_a_sample():
+    snn = from_model(tutorial_rows())
+    assert snn.input_shape == (28,)
+    with pytest.raises(ChipflowError, match=r"shape \[64, 28, 27\], expected \[batch, time, 28\]"):
+        snn(torch.zeros(64, 28, 27))
+    images = from_model(tutorial_cnn(), num_timesteps=5)
+    assert images.input_shape is None
+    with pytest.raises(
+        ChipflowError, match=r"shape \[10, 3, 28, 28\], expected \[batch, time, 1, y, x\] or \[batch \* time, 1, y, x\]"
+    ):
+        images(torch.zeros(10, 3, 28, 28))
+    with pytest.raises(ChipflowError, match=r"calibration has shape \[4, 27\], expected \[N, 28\]"):
+        from_model(tutorial_rows(), calibration=torch.rand(4, 27))
+
+
+def test_input_that_is_not_finite_leaves_states_alone():
+    snn = from_model(tutorial_rows())
+    x = spikes(2, 5, 28)
+    snn(x)
+    before = {name: value.clone() for name, value in snn.states.items()}
+    wrong = x.clone()
+    wrong[1, 2, 3] = float("nan")
+    with pytest.raises(ChipflowError, match=r"network's input: 1 of 280 values \(shape \[2, 5, 28\]\) are not finite"):
+        snn(wrong)
+    assert all(torch.equal(before[name], value) for name, value in snn.states.items())
+    large = from_model(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    assert large(torch.full((1, 1, 2), 3e38)).shape == (1, 1, 2)  # the sum alone is infinite
+
+
+def test_counts_may_be_integers():
+    snn = from_model(tutorial_rows())
+    x = spikes(2, 5, 28)
+    with torch.no_grad():
+        expected = snn(x)
+        for dtype in (torch.bool, torch.uint8, torch.int64):
+            snn.reset_states()
+            assert torch.equal(snn(x.to(dtype)), expected)
+
+
+def test_models_with_several_outputs():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.relu = nn.Linear(4, 3), nn.ReLU()
+
+        def forward(self, x):
+            x = self.relu(self.a(x))
+            return x, {"sum": x.sum(1)}
+
+    first, second = from_model(Two(), (4,))(spikes(2, 5, 4))
+    assert first.shape == (2, 5, 3)
+    assert second["sum"].shape == (2, 5)
 
 
 class Custom(nn.Module):
@@ -141,6 +162,22 @@ def test_nothing_is_added_after_a_relu_and_one_relu_in_two_places_becomes_two():
     assert isinstance(spiking[2][1], IAF)
 
 
+class Ends(nn.Module):
+    def __init__(self, end):
+        super().__init__()
+        self.a, self.relu, self.end = nn.Linear(4, 4), nn.ReLU(), end
+
+    def forward(self, x):
+        return self.end(self.relu(self.a(x)))
+
+
+@pytest.mark.parametrize("shape", [None, (4,)])
+def test_what_follows_the_last_relu_decides_about_a_spiking_output(shape):
+    for end, added in ((lambda x: x, False), (lambda x: x.flatten(1), False), (lambda x: x - 0.1, True)):
+        network = from_model(Ends(end), shape, add_spiking_output=True)
+        assert hasattr(network.spiking_model, "spike_output") is added
+
+
 class Reused(nn.Module):
     def __init__(self):
         super().__init__()
@@ -150,11 +187,22 @@ class Reused(nn.Module):
         return self.relu(self.b(self.relu(self.a(x))))
 
 
-def test_a_relu_that_runs_twice_is_refused():
-    with pytest.raises(UnsupportedModelError, match="'relu'"):
-        from_model(Reused(), (4,))
-    with pytest.raises(ChipflowError, match="relu"):
-        from_model(Reused())(torch.zeros(1, 2, 4))
+def test_a_relu_that_runs_twice_becomes_two_layers():
+    torch.manual_seed(0)
+    model, x = Reused(), spikes(2, 9, 4)
+    same = nn.Sequential(model.a, nn.ReLU(), model.b, nn.ReLU())
+    for shape in ((4,), None):
+        network = from_model(model, shape)
+        assert [name for name, m in network.spiking_model.named_modules() if isinstance(m, IAF)] == ["relu", "relu_1"]
+        assert torch.equal(network(x), from_model(same)(x))
+
+
+def test_neurons_that_run_twice_are_refused_by_name():
+    """A network that somebody else has written, whose layer runs twice."""
+    model = Reused()
+    model.relu = IAF()
+    with pytest.raises(ChipflowError, match=r"Layer 'model.relu' \(IAF\): it runs more than once a pass"):
+        from_model(model, add_spiking_output=True)(torch.zeros(1, 2, 4))
 
 
 def test_models_without_relu_are_refused():
@@ -165,6 +213,15 @@ def test_models_without_relu_are_refused():
     taken.add_module("spike_output", nn.Linear(2, 2))
     with pytest.raises(UnsupportedModelError, match="spike_output"):
         from_model(taken, add_spiking_output=True)
+
+
+def test_a_relu_of_the_name_of_the_output():
+    model = nn.Sequential()
+    model.add_module("a", nn.Linear(2, 2))
+    model.add_module("spike_output", nn.ReLU())
+    network = from_model(model, add_spiking_output=True)
+    assert isinstance(network.spiking_model.spike_output, IAF)
+    assert list(network.compare_activations(torch.ones(1, 5, 2)).layers) == ["spike_output"]
 
 
 def test_flatten_first_needs_a_shape_only_for_merged_axes():
@@ -185,6 +242,86 @@ def test_threshold_bound_and_copies():
     copied.reset_states()
     assert torch.equal(copied(x), out)
     assert set(copied.states) == set(snn.states)
+
+
+def rows(**options):
+    return from_model(tutorial_rows(), **options).spiking_model
+
+
+def test_thresholds_and_bounds_by_layer():
+    layers = rows(threshold={"1": 2.0, "5": 0.5}, min_v_mem={"3": None, "5": -3.0})
+    assert [layers[i].threshold.item() for i in (1, 3, 5, 7, 9)] == [2.0, 1.0, 0.5, 1.0, 1.0]
+    assert [layers[i].min_v_mem and layers[i].min_v_mem.item() for i in (1, 3, 5, 7, 9)] == [-2.0, None, -3.0, -1.0, -1.0]
+    wrapped = from_model(Custom(), (1, 8, 8), add_spiking_output=True, threshold={"features.2": 3.0, "spike_output": 4.0})
+    assert wrapped.spiking_model.model.features[2].threshold.item() == 3.0
+    assert wrapped.spiking_model.spike_output.threshold.item() == 4.0
+    for option in ("threshold", "min_v_mem"):
+        with pytest.raises(ChipflowError, match=rf"{option} names '2', 'out', which.*its neurons are '1', '3', '5', '7', '9'"):
+            rows(**{option: {"2": -1.0, "1": -1.0, "out": -1.0}})
+    with pytest.raises(ChipflowError, match=r"Layer '3': IAF: threshold is 0.0"):
+        rows(threshold={"3": 0.0})
+
+
+def test_what_the_neurons_are_told():
+    surrogate = PeriodicExponential(0.25)
+    for layer in rows(reset=-0.5, max_spikes=2, surrogate=surrogate)[1::2]:
+        assert (layer.reset, layer.max_spikes, layer.surrogate) == (-0.5, 2, surrogate)
+    with pytest.raises(ChipflowError, match="max_spikes is 0"):
+        rows(max_spikes=0)
+
+
+def test_layers_know_their_names():
+    network = from_model(Custom(), (1, 8, 8), add_spiking_output=True)
+    assert [layer.name for _, layer in stateful_layers(network.spiking_model)] == ["model.features.2", "spike_output"]
+    copied = copy.deepcopy(network)
+    with torch.no_grad():
+        copied.spiking_model.model.classify.weight.fill_(float("inf"))
+    with pytest.raises(ChipflowError, match=r"Layer 'spike_output' \(IAF\):.*not finite"):
+        copied(spikes(2, 4, 1, 8, 8))
+
+
+def test_a_template_is_copied_into_every_place():
+    template = LIF(tau_mem=20.0, threshold=0.5)
+    template(torch.ones(1, 3, 2))
+    layers = rows(neuron=template, threshold={"1": 2.0})
+    assert all(isinstance(layer, LIF) and layer is not template and not layer.states for layer in layers[1::2])
+    assert [layer.threshold.item() for layer in layers[1::2]] == [2.0, 0.5, 0.5, 0.5, 0.5]
+    assert layers[1].tau_mem is not layers[3].tau_mem
+    assert len(list(layers.parameters())) == 10 + 5
+    assert layers(spikes(2, 5, 28)).shape == (2, 5, 10)
+    assert template.states["v_mem"].shape == (1, 2)
+    adapting = rows(neuron=ALIF(tau_mem=20.0, tau_adapt=10.0), num_timesteps=5)
+    assert adapting(spikes(10, 28)).shape == (10, 10)
+    double = from_model(tutorial_rows().double(), neuron=LIF(tau_mem=20.0))
+    assert double(spikes(2, 5, 28).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neuron": ExpLeak(tau_mem=5.0)}, "must be a layer of neurons that spike"),
+        ({"neuron": nn.ReLU()}, r"neuron is ReLU\(\), it must be"),
+        ({"neuron": LIF(5.0), "reset": "zero", "min_v_mem": None}, r"reset, min_v_mem and neuron are given.*neuron=LIF"),
+        ({"neuron": LIF(5.0, reset=0.5), "threshold": 0.25}, r"threshold is 0.25.*template's reset \(0.5\)"),
+        ({"neuron": LIF(5.0), "calibration": torch.rand(3, 28)}, "calibration with neuron=LIF.*leak"),
+        ({"neuron": IAF(tau_syn=5.0), "calibration": torch.rand(3, 28)}, "calibration with neuron=IAF.*without tau_syn"),
+        ({"bias_rescaling": 0.0}, "bias_rescaling is 0.0"),
+        ({"bias_rescaling": float("inf")}, "bias_rescaling is inf"),
+    ],
+)
+def test_templates_and_options_that_are_refused(options, message):
+    with pytest.raises(ChipflowError, match=message):
+        rows(**options)
+
+
+def test_an_iaf_template_can_be_calibrated():
+    data = torch.rand(20, 28)
+    ours, expected = (
+        rows(neuron=IAF(1.5, -0.5, max_spikes=1), calibration=data),
+        rows(threshold=1.5, min_v_mem=-0.5, calibration=data),
+    )
+    assert torch.equal(ours[0].weight, expected[0].weight)
+    assert ours[1].max_spikes == 1
 
 
 @pytest.mark.parametrize("wrong", [{"balance": "both"}, {"percentile": 0.0}, {"batch_size": 0}, {"threshold": -1.0}])

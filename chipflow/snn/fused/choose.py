@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chipflow.errors import ChipflowError
 from chipflow.snn.dynamics import Constants, Rule, States, not_finite, run_loop
-from chipflow.snn.fused import cpu
+from chipflow.snn.fused import operators
 
 Way = Literal["auto", "loop"]
 
@@ -23,8 +23,8 @@ def time_loop(way: Way) -> Iterator[None]:
     """Choose how layers of neurons go through time, for all threads, as long as the context lasts.
 
     Args:
-        way: "auto": in one fused pass where there is a kernel for the layer and the device. "loop": step by step in plain torch, the
-            reference, which is also differentiable twice.
+        way: "auto": in one fused pass where there is a kernel for the layer and the device (numba's on the CPU; Triton's on CUDA, if it
+            is installed). "loop": step by step in plain torch, the reference, which is also differentiable twice.
 
     Raises:
         ChipflowError: for another way.
@@ -45,8 +45,8 @@ def run(input: Tensor, states: States, constants: Constants, rule: Rule, label: 
     Raises:
         ChipflowError: for input that is not finite; `label` names the layer.
     """
-    if _way == "auto" and cpu.can_run(input, constants, rule):
-        return cpu.run(input, states, constants, rule, label)
+    if _way == "auto" and operators.can_run(input, constants, rule):
+        return operators.run(input, states, constants, rule, label)
     if not torch.compiler.is_compiling() and not bool(torch.isfinite(input).all()):
         raise not_finite(input, label)
     return run_loop(input, states, constants, rule)

@@ -1,101 +1,40 @@
-"""The fused time loop on the CPU as operators of torch, so that autograd and torch.compile take them as they take torch's own."""
+"""The fused time loop on the CPU: numba's kernels, in as many threads as torch uses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from chipflow.snn.dynamics import Constants, Rule, States, not_finite
-from chipflow.snn.surrogate import Gaussian, Heaviside, MultiGaussian, PeriodicExponential, SingleExponential
-
-DTYPES = (torch.float32, torch.float64)
-SURROGATES = (SingleExponential, PeriodicExponential, Gaussian, MultiGaussian, Heaviside)
-"""In the order of the kernels' numbers for them."""
+from chipflow.snn.dynamics import not_finite
+from chipflow.snn.fused.description import Description
 
 
-def can_run(input: Tensor, constants: Constants, rule: Rule) -> bool:
-    """Whether the kernels know these neurons: numbers in float32 or float64, a surrogate gradient of this package, one threshold."""
-    return (
-        input.device.type == "cpu"
-        and input.dtype in DTYPES
-        and type(rule.surrogate) in SURROGATES
-        and all(one is None or one.numel() == 1 for one in (constants.threshold, constants.min_v_mem))
-    )
-
-
-def run(input: Tensor, states: States, constants: Constants, rule: Rule, label: str) -> tuple[Tensor, States]:
-    """As `chipflow.snn.dynamics.run_loop`, in one pass.
-
-    Raises:
-        ChipflowError: for input that is not finite; `label` names the layer.
-    """
-    batch, steps, *sample = input.shape
-    nothing = input.new_empty(0, 0)
-
-    def flat(state: Tensor | None) -> Tensor:
-        return nothing if state is None else state.reshape(batch, -1)
-
-    def alpha(value: Tensor | None) -> Tensor:
-        if value is None:
-            return input.new_ones(1)
-        value = value.to(input.dtype)
-        return value.reshape(1) if value.numel() == 1 else value.expand(sample).reshape(-1)
-
-    output, *ends = torch.ops.chipflow.neurons(
-        input.reshape(batch, steps, -1),
-        *map(flat, states),
-        *map(alpha, (constants.alpha_mem, constants.alpha_syn, constants.alpha_adapt)),
-        constants.threshold,
-        constants.min_v_mem,
-        _description(rule, constants),
-        label,
-    )
-    after = (None if old is None else new.reshape(old.shape) for old, new in zip(states, ends, strict=True))
-    return output.reshape(input.shape), States(*cast(Any, after))
-
-
-def _description(rule: Rule, constants: Constants) -> list[float]:
-    """What the kernels need to know of a layer beside tensors: flags, then numbers."""
-    surrogate = rule.surrogate
-    flags = [
-        rule.fires,
-        rule.reset == "subtract",
-        constants.alpha_syn is not None,
-        rule.norm_input and constants.alpha_mem is not None,
-        rule.adapt_scale is not None,
-        SURROGATES.index(cast(Any, type(surrogate))),
-    ]
-    most = math.inf if rule.max_spikes is None else rule.max_spikes
-    value = 0.0 if isinstance(rule.reset, str) else rule.reset
-    numbers = [most, value, rule.adapt_scale or 0.0, 0.0, 1.0, 0.5, 2.0, *_parameters(surrogate)]
-    return [float(one) for one in (*flags, *numbers)]
-
-
-def _parameters(surrogate: Any) -> list[float]:
-    """As `_surrogate` of the kernels takes them, five numbers."""
-    if isinstance(surrogate, Gaussian):
-        found = [surrogate.mu, -1 / (2 * surrogate.sigma**2), surrogate.grad_scale / (surrogate.sigma * math.sqrt(2 * math.pi))]
-    elif isinstance(surrogate, MultiGaussian):
-        found = [surrogate.mu, surrogate.sigma, surrogate.h, surrogate.s, surrogate.grad_scale]
-    elif isinstance(surrogate, Heaviside):
-        found = [surrogate.window]
-    else:
-        found = [surrogate.grad_width, surrogate.grad_scale]
-    return found + [0.0] * (5 - len(found))
-
-
-@torch.library.custom_op("chipflow::neurons", mutates_args=())
-def _neurons(
+def forward(
     x: Tensor, v0: Tensor, i0: Tensor, b0: Tensor, alpha_mem: Tensor, alpha_syn: Tensor, alpha_adapt: Tensor,
     threshold: Tensor, low: Tensor | None, description: Sequence[float], label: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Output [batch, time, neurons] and the three states at the end, empty where there is no such state."""
+    """The operator `chipflow::neurons`.
+
+    Args:
+        x: [batch, time, neurons].
+        v0, i0, b0: states [batch, neurons]; empty where there is no such state.
+        alpha_mem, alpha_syn, alpha_adapt: [1] or [neurons].
+        threshold, low: one value; low is None without a bound.
+        description: a `Description`.
+        label: the layer in messages.
+
+    Returns:
+        Output [batch, time, neurons] and the three states at the end.
+
+    Raises:
+        ChipflowError: for input that is not finite.
+    """
     from chipflow.snn.fused import cpu_kernels
 
     layer = _arrays(x, v0, i0, b0, alpha_mem, alpha_syn, alpha_adapt, threshold, low, description)
@@ -106,18 +45,20 @@ def _neurons(
     return results[0], results[1], results[2], results[3]
 
 
-@_neurons.register_fake
-def _(x: Tensor, v0: Tensor, i0: Tensor, b0: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return torch.empty_like(x), torch.empty_like(v0), torch.empty_like(i0), torch.empty_like(b0)
-
-
-@torch.library.custom_op("chipflow::neurons_backward", mutates_args=())
-def _neurons_backward(
+def backward(
     x: Tensor, v0: Tensor, i0: Tensor, b0: Tensor, alpha_mem: Tensor, alpha_syn: Tensor, alpha_adapt: Tensor,
     threshold: Tensor, low: Tensor | None, description: Sequence[float],
     grad_s: Tensor, grad_v: Tensor, grad_i: Tensor, grad_b: Tensor, wanted: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Gradients of x, the states and, where `wanted`, the alphas (else empty)."""
+    """The operator `chipflow::neurons_backward`.
+
+    Args, beside those of `forward`:
+        grad_s, grad_v, grad_i, grad_b: gradients of its results.
+        wanted: which gradients of alphas are.
+
+    Returns:
+        Gradients of x, the three states, and the three alphas for each sample and neuron [batch, neurons] (empty if not wanted).
+    """
     from chipflow.snn.fused import cpu_kernels
 
     layer = _arrays(x, v0, i0, b0, alpha_mem, alpha_syn, alpha_adapt, threshold, low, description)
@@ -127,31 +68,7 @@ def _neurons_backward(
     arrays = [one.numpy() for one in (*results, *sums)]
     kept = cpu_kernels.backward_values(x.shape[1], i0.numel() > 0, b0.numel() > 0)
     _in_parts(x, lambda first, last: cpu_kernels.backward(first, last, *layer, *given, *arrays), kept)
-    alphas = [_like(total, one) for total, one in zip(sums, (alpha_mem, alpha_syn, alpha_adapt), strict=True)]
-    return results[0], results[1], results[2], results[3], alphas[0], alphas[1], alphas[2]
-
-
-@_neurons_backward.register_fake
-def _(x: Tensor, v0: Tensor, i0: Tensor, b0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    alphas, wanted = rest[:3], rest[-1]
-    sums = [torch.empty_like(one) if want else one.new_empty(0) for one, want in zip(alphas, wanted, strict=True)]
-    return (*(torch.empty_like(one) for one in (x, v0, i0, b0)), *sums)
-
-
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    *tensors, description, _ = inputs
-    ctx.save_for_backward(*tensors)
-    ctx.description = description
-
-
-def _backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-    wanted = list(ctx.needs_input_grad[4:7])
-    found = torch.ops.chipflow.neurons_backward(*ctx.saved_tensors, ctx.description, *grads, wanted)
-    alphas = [one if want else None for one, want in zip(found[4:], wanted, strict=True)]
-    return (*found[:4], *alphas, None, None, None, None)
-
-
-_neurons.register_autograd(_backward, setup_context=_setup_context)
+    return results[0], results[1], results[2], results[3], sums[0], sums[1], sums[2]
 
 
 def _arrays(
@@ -159,20 +76,14 @@ def _arrays(
     threshold: Tensor, low: Tensor | None, description: Sequence[float],
 ) -> list[np.ndarray[Any, Any]]:  # fmt: skip
     """The kernels' arguments that describe input, states and layer."""
-    from chipflow.snn.fused import cpu_kernels
-
     tensors = [one.detach().contiguous().numpy() for one in (x, v0, i0, b0, alpha_mem, alpha_syn, alpha_adapt)]
-    flags = np.array(description[: cpu_kernels.FLAGS], np.int64)
+    layer = Description(*description)
     bound = -math.inf if low is None else float(low)
-    numbers = np.array([float(threshold), bound, *description[cpu_kernels.FLAGS :]], tensors[0].dtype)
-    return [*tensors, numbers, flags]
-
-
-def _like(total: Tensor, alpha: Tensor) -> Tensor:
-    """Sums [batch, neurons] in the shape of alpha, which is one number or one for each neuron."""
-    if not total.numel():
-        return total.reshape(0)
-    return total.sum().reshape(1) if alpha.numel() == 1 else total.sum(0)
+    of_layer = (float(threshold), bound, layer.max_spikes, layer.reset, layer.adapt_scale)
+    numbers = np.array(
+        [*of_layer, 0.0, 1.0, 0.5, 2.0, *layer.parameters], tensors[0].dtype
+    )  # in the order of the kernels' indices
+    return [*tensors, numbers, np.array(layer.flags, np.int64)]
 
 
 _POOL: dict[int, ThreadPoolExecutor] = {}

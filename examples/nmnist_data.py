@@ -1,0 +1,80 @@
+"""N-MNIST recordings from their original files, as event arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mnist_data import DataError
+from torch import Tensor
+
+from chipflow.events import EventArray, make_events
+
+LISTS = ("train1K.txt", "test100.txt")
+SOURCE = "https://github.com/bamsumit/slayerPytorch (example/NMNISTsmall)"
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Event arrays of 34 x 34 pixels, feature 0 for OFF and 1 for ON, and int64 labels [N]."""
+
+    events: Sequence[EventArray]
+    labels: Tensor
+
+    def first(self, number: int) -> "Recordings":
+        """As many of them, or all."""
+        return Recordings(self.events[:number], self.labels[:number])
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+@dataclass(frozen=True)
+class Nmnist:
+    """1,000 recordings to train with, 100 to test with."""
+
+    train: Recordings
+    test: Recordings
+
+
+def load_nmnist(folder: Path) -> Nmnist:
+    """Both sets.
+
+    Raises:
+        DataError: for missing or damaged files.
+    """
+    return Nmnist(*(read_list(folder / name) for name in LISTS))
+
+
+def read_list(path: Path) -> Recordings:
+    """The recordings that a text file lists by number and label, one in a line."""
+    if not path.is_file():
+        raise DataError(
+            f"N-MNIST is not in {path.parent}: no {path.name}. Get the files, for example from {SOURCE}, and name their folder "
+            "with --data DIR, or put them into a folder 'nmnist_small' and set CHIPFLOW_DATA to the folder around it."
+        )
+    table = np.loadtxt(path, dtype=np.int64, ndmin=2)
+    return Recordings([read_bs2(path.parent / f"{number}.bs2") for number, _ in table], torch.from_numpy(table[:, 1].copy()))
+
+
+def read_bs2(path: Path) -> EventArray:
+    """A recording of 5 bytes an event: x, y, then polarity in bit 7 over 23 bits of big-endian microseconds."""
+    raw = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
+    if not raw.size or raw.size % 5:
+        raise DataError(f"{path} is missing or damaged: {raw.size} bytes, expected 5 for each event. Get it again from {SOURCE}")
+    x, y, high, middle, low = raw.reshape(-1, 5).T.astype(np.int64)
+    t = ((high & 0x7F) << 16) | (middle << 8) | low
+    order = np.argsort(t, kind="stable")
+    return make_events(x[order], y[order], t[order], high[order] >> 7)
+
+
+def shifted(events: EventArray, most: int, shape: tuple[int, int, int]) -> EventArray:
+    """A copy moved by up to `most` pixels along both axes, at random; what leaves the map is lost."""
+    _, height, width = shape
+    dx, dy = torch.randint(-most, most + 1, (2,)).tolist()
+    moved = events.copy()
+    moved["x"] += dx
+    moved["y"] += dy
+    inside = (moved["x"] >= 0) & (moved["x"] < width) & (moved["y"] >= 0) & (moved["y"] < height)
+    return moved[inside]
