@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 import chipflow
 import hwconfig
-from chipflow import emulator, events
+from chipflow import emulator, events, snn
 from chipflow.cli import app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -135,6 +135,6 @@ def test_the_quick_start_is_among_the_pages() -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     fill = runpy.run_path(str(DOCS / "generate.py"))["on_page_markdown"]
     reference = "\n".join(fill(page.read_text(encoding="utf-8")) for page in sorted((DOCS / "reference").glob("*.md")))
-    public = {f"{package.__name__}.{name}" for package in (chipflow, events, emulator, hwconfig) for name in package.__all__}
+    public = {f"{package.__name__}.{name}" for package in (chipflow, events, emulator, hwconfig, snn) for name in package.__all__}
     missing = [name for name in sorted(public) if not re.search(rf"\b{name.rpartition('.')[2]}\b", reference)]
     assert not missing

@@ -83,6 +83,41 @@ def test_rows_are_learnt_through_time() -> None:
     assert spiking > 40
 
 
+@pytest.mark.slow
+def test_what_is_trained_with_the_rules_of_the_chip_runs_there_spike_for_spike() -> None:
+    text = printed("nmnist.py", "--data", data_folder("nmnist_small"), "--recordings", 250, "--epochs", 3)
+    assert "5 layers on speck2f" in text
+    simulated, emulated = figure(text, "accuracy in training simulation"), figure(text, "accuracy on the emulated chip")
+    assert figure(text, "recordings with equal output spikes") == 100
+    assert simulated == emulated
+    assert emulated > 35
+
+
+def test_the_rate_of_a_neuron_is_drawn(tmp_path: Path) -> None:
+    text = printed("iaf_is_relu.py", "--output", tmp_path / "relu.png")
+    found = [float(number) for number in re.findall(r"(\d\.\d+) spikes a step", text)]
+    assert found == [0.1, 0.02, 0.005, 0.005]  # one spike, spread over the window
+    assert (tmp_path / "relu.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("damage", ["no list", "no recording", "half an event"])
+def test_missing_or_damaged_recordings(example: Any, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "3.bs2").write_bytes(bytes([33, 1, 0x80, 0, 7, 2, 5, 0, 0, 4]))
+    for name in ("train1K.txt", "test100.txt"):
+        (tmp_path / name).write_text("3\t7\n")
+    data = example("nmnist_data").load_nmnist(tmp_path)
+    assert [tuple(event) for event in data.test.events[0]] == [(2, 5, 4, 0), (33, 1, 7, 1)]
+    assert data.train.labels.tolist() == [7]
+    if damage == "no list":
+        (tmp_path / "test100.txt").unlink()
+    elif damage == "no recording":
+        (tmp_path / "3.bs2").unlink()
+    else:
+        (tmp_path / "3.bs2").write_bytes(bytes(7))
+    with pytest.raises(example("mnist_data").DataError, match=r"Get (the files|it again)"):
+        example("nmnist_data").load_nmnist(tmp_path)
+
+
 def test_the_command_line_compiles_the_model_as_the_example_does(example: Any, tmp_path: Path) -> None:
     import torch
 
