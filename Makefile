@@ -48,7 +48,7 @@ schema: $(READY) ## write the JSON Schema of configuration files into docs/schem
 
 bench: $(READY) ## benchmarks, those of the emulator beside sinabs
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
-	@for name in hwconfig_speed startup compile_time allocation_speed emulator_speed emulator_growth emulator_memory batch nmnist_vs_sinabs mnist_vs_sinabs; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit $$?; done
+	@for name in hwconfig_speed startup compile_time allocation_speed emulator_speed emulator_growth emulator_memory batch nmnist_vs_sinabs mnist_vs_sinabs snn_speed; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit $$?; done
 
 clean: ## remove what tools left behind (the virtual environment stays)
 	rm -rf build dist site demo-output .pytest_cache .ruff_cache .hypothesis

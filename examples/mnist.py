@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from mnist_data import load_mnist
 from mnist_model import make_model
-from mnist_options import at_least, existing_file, parse
+from options import at_least, existing_file, parse
 from torch import Tensor, nn
 
 from chipflow import Network, Program, compile, from_model, open_device

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from options import DataError
 from torch import Tensor
 
 FILES = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # where torchvision gets them
-
-
-class DataError(Exception):
-    """Files that are missing, or that are not what their names say."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import torch
 from mnist_data import load_mnist
-from mnist_options import at_least, parse
+from options import at_least, parse
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 

@@ -12,8 +12,8 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 
 import torch
-from mnist_options import at_least, parse
 from nmnist_data import Recordings, load_nmnist, shifted
+from options import at_least, parse
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 

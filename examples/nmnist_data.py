@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mnist_data import DataError
+from options import DataError
 from torch import Tensor
 
 from chipflow.events import EventArray, make_events

@@ -80,7 +80,7 @@ def test_rows_are_learnt_through_time() -> None:
     text = printed("mnist_rows.py", "--data", data_folder("mnist"), "--images", 6400, "--epochs", 1)
     ann, spiking = figure(text, "accuracy of the ordinary network"), figure(text, "accuracy of the spiking network")
     assert spiking > ann > 10
-    assert spiking > 40
+    assert spiking >= 50  # 59 where this was written, and 96 after all images and epochs
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_what_is_trained_with_the_rules_of_the_chip_runs_there_spike_for_spike()
     simulated, emulated = figure(text, "accuracy in training simulation"), figure(text, "accuracy on the emulated chip")
     assert figure(text, "recordings with equal output spikes") == 100
     assert simulated == emulated
-    assert emulated > 35
+    assert emulated >= 45  # of 100; 56 where this was written, and 97 after all recordings and epochs
 
 
 def test_the_rate_of_a_neuron_is_drawn(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_missing_or_damaged_recordings(example: Any, tmp_path: Path, damage: str
         (tmp_path / "3.bs2").unlink()
     else:
         (tmp_path / "3.bs2").write_bytes(bytes(7))
-    with pytest.raises(example("mnist_data").DataError, match=r"Get (the files|it again)"):
+    with pytest.raises(example("options").DataError, match=r"Get (the files|it again)"):
         example("nmnist_data").load_nmnist(tmp_path)
 
 
@@ -130,6 +130,13 @@ def test_the_command_line_compiles_the_model_as_the_example_does(example: Any, t
     done = CliRunner().invoke(app, [str(part) for part in (*command, *options)])
     assert done.exit_code == 0, done.output
     assert Program.load(tmp_path / "mnist.chipflow") == compile(example("mnist").to_spikes(ann, images), chip="speck2f")
+
+
+def test_without_recordings_the_example_says_what_to_do(tmp_path: Path) -> None:
+    done = run_example("nmnist.py", CHIPFLOW_DATA=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    for part in (str(tmp_path / "nmnist_small"), "no train1K.txt", "--data DIR", "CHIPFLOW_DATA", "https://"):
+        assert part in done.stderr
 
 
 @pytest.mark.parametrize("name", ["mnist.py", "mnist_rows.py"])
@@ -152,6 +159,8 @@ def test_without_data_an_example_says_what_to_do(name: str, tmp_path: Path) -> N
         ("mnist", "--weights", "nowhere.pt", "there is no file nowhere.pt"),
         ("mnist_rows", "--images", "63", "'63' is not a whole number from 64"),
         ("mnist_rows", "--epochs", "-1", "'-1' is not a whole number from 1"),
+        ("nmnist", "--recordings", "24", "'24' is not a whole number from 25"),
+        ("nmnist", "--epochs", "0", "'0' is not a whole number from 1"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -204,5 +213,5 @@ def test_damaged_files_are_refused(example: Any, tmp_path: Path, kind: str) -> N
     content, why = damaged_files()[kind]
     (tmp_path / "labels.gz").write_bytes(content)
     mnist_data = example("mnist_data")
-    with pytest.raises(mnist_data.DataError, match=rf"labels\.gz is {why}.*https://"):
+    with pytest.raises(example("options").DataError, match=rf"labels\.gz is {why}.*https://"):
         mnist_data.read_idx(tmp_path / "labels.gz", axes=1)

@@ -17,7 +17,8 @@ The rate follows exactly for a reset by subtraction and without a lower bound; o
 Between two neuron layers values are multiples of the analog ones: they enter as a / s_(l-1) and leave times o = theta_l / s_l
 (weights) or 1 / s_(l-1) (thresholds). A layer y = W x + b whose input is scaled by i is exact with W * o / i and b * o; a batch
 normalisation with gamma * o / i, mean * i, beta * o. So the first of several affine layers takes the factor and the others only
-scale their biases. Pooling and flattening are linear without constants and need nothing. A layer that follows the last neurons
+scale their biases. Average and sum pools and flattening are linear without constants and need nothing; the maximum of the spikes of a
+time step is not the maximum of rates, so that pools of maxima are refused. A layer that follows the last neurons
 keeps the analog output (weights), or gives it divided by s_L (thresholds).
 
 Without calibration, weights and thresholds stay, and only k has an effect: the whole network works on input k times smaller, so that every
@@ -35,32 +36,13 @@ from torch import Tensor, nn
 
 from chipflow.errors import UnsupportedModelError
 from chipflow.snn.iaf import IAF
-from chipflow.snn.pooling import SumPool2d
+from chipflow.snn.known_layers import NORMS, POOLS_OF_MAXIMA, WEIGHTED, is_known, refuse_recomputed
 from chipflow.snn.trace import Trace, run_traced
 
 Balance = Literal["weights", "thresholds"]
 
 CHUNK = 128
 """Samples that run through the analog model at a time."""
-
-WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-NORMALISING = (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.LocalResponseNorm)
-"""Layers whose output does not grow with their input, with or without parameters."""
-PLAIN = (
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.AvgPool3d,
-    nn.AdaptiveAvgPool2d,
-    nn.MaxPool2d,
-    SumPool2d,
-    nn.Flatten,
-    nn.Unflatten,
-    nn.Dropout,
-    nn.Dropout2d,
-    nn.Identity,
-)
-"""Layers through which a common positive factor passes unchanged (in evaluation mode)."""
 
 
 def measure(model: nn.Module, batch: Tensor, percentile: float, names: set[str]) -> tuple[Trace, dict[str, float]]:
@@ -99,14 +81,16 @@ def check_chain(model: nn.Module, trace: Trace, neurons: set[str], ends_with_neu
         ends_with_neurons: whether the model's output drives neurons that are added.
 
     Raises:
-        UnsupportedModelError: for layers that run twice or share weights, branches, functions between the layers, and unknown layers.
+        UnsupportedModelError: for layers that run twice or share weights or compute them anew, branches, functions before and between the
+            layers, and unknown layers.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
+    refuse_recomputed(modules, ("weight", "bias"), "calibration")
     twice = [name for name in trace.order if trace.calls[name] > 1]
     unknown = [
-        f"'{name}' ({type(modules[name]).__name__})"
+        f"'{name}' ({type(modules[name]).__name__}{_advice(modules[name])})"
         for name in trace.order
-        if name not in neurons and not isinstance(modules[name], (*WEIGHTED, *NORMS, *PLAIN))
+        if name not in neurons and not is_known(modules[name])
     ]
     problems = []
     if twice:
@@ -115,7 +99,13 @@ def check_chain(model: nn.Module, trace: Trace, neurons: set[str], ends_with_neu
     if shared:
         problems.append("layers that share weights: " + ", ".join(f"'{name}'" for name in shared))
     if trace.broken is not None:
-        problems.append(f"'{trace.broken}' does not take the output of the layer that ran before it")
+        first = trace.broken == trace.order[0]
+        missing = (
+            "the model's input as it is (let the data be what that becomes)"
+            if first
+            else "the output of the layer that ran before it"
+        )
+        problems.append(f"'{trace.broken}' does not take {missing}")
     if ends_with_neurons and not trace.ends:
         problems.append("a function behind the last layer, whose output drives the added neurons")
     if unknown:
@@ -125,6 +115,12 @@ def check_chain(model: nn.Module, trace: Trace, neurons: set[str], ends_with_neu
             "calibration needs a sequential chain of known layers, but there are " + "; ".join(problems)
             + ". Convert without calibration, or write the model as a chain of Conv, Linear, BatchNorm, pooling and ReLU modules."
         )  # fmt: skip
+
+
+def _advice(layer: nn.Module) -> str:
+    if isinstance(layer, POOLS_OF_MAXIMA):
+        return ": the maximum of spikes in a time step is not that of rates, use AvgPool2d or SumPool2d"
+    return ""
 
 
 def _sharing_weights(layers: Mapping[str, nn.Module]) -> list[str]:
@@ -177,30 +173,6 @@ def apply_balance(
     return scales
 
 
-def rescale_biases(model: nn.Module, k: float) -> None:
-    """Divide what a model adds in every time step by k, in place: biases, and the means of batch normalisations.
-
-    Raises:
-        UnsupportedModelError: for layers whose parameters have no known rule; nothing is changed then.
-    """
-    named = dict(model.named_modules())
-    known = {name: module for name, module in named.items() if isinstance(module, (*WEIGHTED, *NORMS))}
-    others = [
-        f"'{name}' ({type(module).__name__})" for name, module in named.items() if name not in known and _has_no_rule(module)
-    ]
-    others += [f"'{name}' (no statistics of training)" for name, module in known.items() if _has_no_statistics(module)]
-    if others:
-        raise UnsupportedModelError(
-            f"bias_rescaling has no rule for {', '.join(others)}: it knows Linear, Conv, and BatchNorm with statistics. Leave "
-            "bias_rescaling at 1, or give the network input of the size that it was trained on."
-        )
-    constants = [(module.bias, module.running_mean if isinstance(module, NORMS) else None) for module in known.values()]
-    once = {id(tensor): tensor for pair in constants for tensor in pair if tensor is not None}  # layers may share theirs
-    with torch.no_grad():
-        for tensor in once.values():
-            tensor.div_(k)
-
-
 def _refuse_silent_layers(silent: list[str]) -> None:
     if silent:
         names = ", ".join(f"'{name}'" for name in silent)
@@ -239,14 +211,6 @@ def _scale_affine(module: nn.Module, i: float, o: float) -> None:
         module.weight.mul_(o / i)
         if module.bias is not None:
             module.bias.mul_(o)
-
-
-def _has_no_rule(module: nn.Module) -> bool:
-    return isinstance(module, NORMALISING) or next(module.parameters(recurse=False), None) is not None
-
-
-def _has_no_statistics(module: nn.Module) -> bool:
-    return isinstance(module, NORMS) and module.running_mean is None
 
 
 def _set_threshold(neuron: IAF, threshold: float, before: float) -> None:

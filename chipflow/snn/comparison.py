@@ -120,7 +120,7 @@ class _Rates:
 
     def __init__(self, model: nn.Module, data: Tensor) -> None:
         self.by_layer: dict[str, Tensor] = {}
-        self._steps_of: Callable[[Tensor], Tensor] | None = None
+        self._steps_of: Callable[[Tensor], Tensor] | None = None  # as its layers read their input while they run
         self._input = data
         for name, layer in stateful_layers(model):
             layer.reset_states()
@@ -138,16 +138,16 @@ class _Rates:
 
     def _hook_for(self, name: str) -> Callable[..., None]:
         def add(layer: StatefulLayer, args: tuple[Any, ...], output: Tensor) -> None:
-            self._steps_of = partial(_unfolded, layer=layer)
-            self.by_layer[name] = _unfolded(output, layer).mean(1)
+            self._steps_of = partial(_unfolded, num_timesteps=layer.num_timesteps, batch_size=layer.batch_size)
+            self.by_layer[name] = self._steps_of(output).mean(1)
 
         return add
 
 
-def _unfolded(raster: Tensor, layer: StatefulLayer) -> Tensor:
-    """[batch, time, ...], however the layer gets it."""
-    merged = layer.num_timesteps is not None or layer.batch_size is not None
-    return unfold_time(raster, layer.num_timesteps, layer.batch_size) if merged else raster
+def _unfolded(raster: Tensor, num_timesteps: int | None, batch_size: int | None) -> Tensor:
+    """[batch, time, ...], however a layer gets it."""
+    merged = num_timesteps is not None or batch_size is not None
+    return unfold_time(raster, num_timesteps, batch_size) if merged else raster
 
 
 def _activations(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Tensor]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
-import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError, UnsupportedModelError
-from chipflow.snn.balance import Balance, apply_balance, check_chain, measure, rescale_biases
+from chipflow.snn.analog_activations import analog_activations
+from chipflow.snn.arguments import calibration_tensor, check_model, check_numbers, checked_shape
+from chipflow.snn.balance import Balance, apply_balance, check_chain, measure
+from chipflow.snn.bias_rescaling import rescaled
 from chipflow.snn.comparison import SPIKE_OUTPUT
 from chipflow.snn.dynamics import Reset
 from chipflow.snn.functional_relu import Modular, check_same, with_relu_modules
@@ -25,7 +28,7 @@ from chipflow.snn.stateful import StatefulLayer
 from chipflow.snn.surrogate import SurrogateFunction
 from chipflow.snn.synops_counter import SynopsCounter
 from chipflow.snn.time_axes import SampleShape, TimeAxes, axes_of, fits
-from chipflow.snn.trace import eval_copy, layers_as_they_run, leaves, run_traced, sample_shape_of, sharing_copy
+from chipflow.snn.trace import Trace, eval_copy, layers_as_they_run, leaves, run_traced, sample_shape_of, sharing_copy
 
 
 def from_model(
@@ -35,7 +38,7 @@ def from_model(
     add_spiking_output: bool = False,
     calibration: Tensor | np.ndarray[Any, Any] | None = None,
     balance: Balance = "weights",
-    percentile: float = 99.9,
+    percentile: float | Literal["max"] = 99.9,
     threshold: float | Mapping[str, float] | None = None,
     min_v_mem: LowerBound | Mapping[str, LowerBound] = "-threshold",
     reset: Reset | None = None,
@@ -51,7 +54,7 @@ def from_model(
     A ReLU is an nn.ReLU module, or a call of F.relu, torch.relu or x.relu() (also in place) anywhere in a `forward` that torch.fx can trace.
     Each place gets neurons of its own: a call becomes the layer `relu`, the next one `relu_1`, of the module whose `forward` calls it, and an
     nn.ReLU (or a module with ReLUs inside) that runs again becomes `act_1` beside `act`. All other layers keep their names and parameters,
-    and every module its class.
+    and every module its class. Other activations (nn.ReLU6, nn.Sigmoid, ...) stay as they are; a warning names those that are modules.
 
     The copy is in evaluation mode (batch normalisation uses its trained statistics); call `train()` on it to train it.
 
@@ -59,11 +62,13 @@ def from_model(
         model: a trained module.
         input_shape: shape of one sample, e.g. (1, 28, 28). Without it the first layer decides the number of axes.
         add_spiking_output: append neurons named 'spike_output', unless the model ends with a ReLU. An nn.Sequential gets them as
-            its last layer; another module becomes the layer 'model' of an nn.Sequential.
+            its last layer; another module, and one with a `forward` of its own, becomes the layer 'model' of an nn.Sequential.
         calibration: images [N, ...] with intensities as rates, or recordings [N, time, ...], whose mean over time is the rate.
-            The activations of the analog model on them balance the layers (see `chipflow.snn.balance`).
+            The activations of the analog model on them balance the layers (see `chipflow.snn.balance`), which are a chain of nn.Linear,
+            convolutions, batch normalisations, ReLUs, and average and sum pools. nn.MaxPool2d is refused: the maximum of the spikes of a
+            time step is not the maximum of rates.
         balance: "weights" or "thresholds": what calibration changes.
-        percentile: of the positive activations that becomes a rate of 1 / threshold; 100 for the maximum.
+        percentile: of the positive activations that becomes a rate of 1 / threshold; 100 or "max" for the maximum.
         threshold: of the neurons: one number, or by layer name (layers that are not named get 1). The names are those of the ReLUs in `model`,
             and 'spike_output'. The default is 1, or the template's. Without calibration the weights stay as they are, so that a layer with
             threshold 2 answers with half the spikes; with calibration the next layer makes up for it (see `chipflow.snn.balance`).
@@ -77,18 +82,24 @@ def from_model(
         bias_rescaling: biases are divided by this number, which is that of time steps over which the input of one analog sample is spread.
             A bias acts in every time step: a model trained on frames that sum up 100 time steps, and which then gets one step after the
             other, needs 100. A model trained on rates (intensities as spike probabilities in a step) needs 1. `calibration` is what arrives in
-            a time step, in either case. Batch normalisations are rescaled too.
+            a time step, in either case. Batch normalisations are rescaled too. Constants and functions in `forward` are not: the model is run
+            to see that there are none, and where no shape is known, only chains of known layers are taken.
         batch_size: for input whose batch and time are merged in the first axis; not used if num_timesteps is given.
         num_timesteps: for the same.
 
     Raises:
-        UnsupportedModelError: for a model without ReLU, one whose relu calls torch.fx cannot replace, or one that calibration has no exact
-            rule for.
+        UnsupportedModelError: for what is no module, a model without ReLU, one whose relu calls torch.fx cannot replace, or one that
+            calibration or bias_rescaling has no exact rule for.
         ChipflowError: for arguments out of range or calibration data of a wrong shape.
     """
+    check_model(model)
+    percentile = 100.0 if percentile == "max" else percentile
+    check_numbers(balance, percentile, bias_rescaling, batch_size, num_timesteps)
     options = NeuronOptions(threshold, min_v_mem, reset, max_spikes, surrogate, neuron)
-    _check_options(options, calibration is not None, balance, percentile, bias_rescaling, batch_size, num_timesteps)
-    shape = None if input_shape is None else tuple(int(size) for size in input_shape)
+    options.check_template()
+    if calibration is not None:
+        options.check_calibration()
+    shape = checked_shape(input_shape)
     modular = with_relu_modules(eval_copy(model))
     relus = [name for name, module in leaves(modular.model) if isinstance(module, nn.ReLU)]
     sample = shape if shape is not None else sample_shape_of(modular.model)
@@ -97,22 +108,28 @@ def from_model(
     shape = None if sample is None or None in sample else cast("tuple[int, ...]", sample)
     _check_traced(modular, shape)
     _check_merged(sample, batch_size, num_timesteps)
-    ends = _ends_with_relu(model, modular.model, shape)
-    place = _output_place(model, add_spiking_output and not ends)
+    trace = _trace(model, modular.model, shape)
+    modules = dict(modular.model.named_modules(remove_duplicate=False))
+    layers = [(name, modules[name]) for name in trace.order]
+    place = _output_place(model, add_spiking_output and not (trace.ends and _is_relu_last(layers)), trace.output)
     neurons = _neurons(options, relus, place, modular.model)
-    spiking = _spiking_copy(modular.model, neurons, place, bias_rescaling if rates is None else 1.0)
+    body = modular.model
+    if rates is None and bias_rescaling != 1:
+        body = rescaled(body, bias_rescaling, None if shape is None else _random(model, (2, *shape)))
+    spiking = _spiking_copy(body, neurons, place)
     scales: dict[str, float] = {}
     if rates is not None:
         scales = _balanced(modular.model, spiking, neurons, rates, place, balance, percentile, bias_rescaling)
     TimeAxes(sample, batch_size, num_timesteps).attach(spiking)
     if shape is not None:
         untraced = {place.name_of(name): reason for name, reason in modular.untraced.items()}
-        refuse_relus(sharing_copy(spiking), _zeros(model, (1, 1, *shape)), untraced)
+        _try_out(sharing_copy(spiking), place, _zeros(model, (1, 1, *shape)), untraced)
     if not neurons:
         raise UnsupportedModelError(
             "The model has no ReLU that could become spiking neurons. Use nn.ReLU modules or relu functions, or add_spiking_output=True."
         )
     SynopsCounter.attach(spiking)
+    _warn_of_activations([*layers, *([(SPIKE_OUTPUT, neurons[SPIKE_OUTPUT])] if place.added else [])])
     return Network(model, spiking, shape, scales, bias_rescaling)
 
 
@@ -133,12 +150,17 @@ class OutputPlace:
         return f"model.{name}".rstrip(".") if self.wrapped and name != SPIKE_OUTPUT else name
 
 
-def _output_place(model: nn.Module, wanted: bool) -> OutputPlace:
+def _output_place(model: nn.Module, wanted: bool, output: Any) -> OutputPlace:
     if not wanted:
         return OutputPlace(False, False)
     if hasattr(model, SPIKE_OUTPUT):
         raise UnsupportedModelError(f"The model has a layer named '{SPIKE_OUTPUT}' already; rename it.")
-    return OutputPlace(True, not isinstance(model, nn.Sequential))
+    if output is not None and not isinstance(output, Tensor):
+        raise UnsupportedModelError(
+            f"add_spiking_output=True: the model returns a {type(output).__name__}, and neurons take one tensor. Return one tensor, or leave "
+            "add_spiking_output out."
+        )
+    return OutputPlace(True, getattr(model.forward, "__func__", None) is not nn.Sequential.forward)
 
 
 def _neurons(options: NeuronOptions, relus: list[str], place: OutputPlace, model: nn.Module) -> dict[str, StatefulLayer]:
@@ -149,12 +171,8 @@ def _neurons(options: NeuronOptions, relus: list[str], place: OutputPlace, model
     return {name: options.neurons_of(name).to(device=like.device, dtype=like.dtype) for name in names}
 
 
-def _spiking_copy(
-    analog: nn.Module, neurons: Mapping[str, StatefulLayer], place: OutputPlace, bias_rescaling: float
-) -> nn.Module:
+def _spiking_copy(analog: nn.Module, neurons: Mapping[str, StatefulLayer], place: OutputPlace) -> nn.Module:
     spiking = copy.deepcopy(analog)
-    if bias_rescaling != 1:
-        rescale_biases(spiking, bias_rescaling)
     for name in [name for name in neurons if not (place.added and name == SPIKE_OUTPUT)]:
         if not name:
             spiking = neurons[name]
@@ -204,17 +222,11 @@ def _check_traced(modular: Modular, shape: tuple[int, ...] | None) -> None:
         )
 
 
-def _ends_with_relu(model: nn.Module, analog: nn.Module, shape: tuple[int, ...] | None) -> bool:
-    """Whether the output is that of a ReLU; runs the model once, if the shape of a sample is known, and refuses what cannot be converted."""
-    order, ends = layers_as_they_run(analog) if shape is None else _probe(model, analog, shape)
-    modules = dict(analog.named_modules(remove_duplicate=False))
-    shapeless = (nn.Flatten, nn.Identity, nn.Dropout)
-    tail = [modules[name] for name in order if not isinstance(modules[name], shapeless)]
-    return ends and bool(tail) and isinstance(tail[-1], nn.ReLU)
-
-
-def _probe(model: nn.Module, analog: nn.Module, shape: tuple[int, ...]) -> tuple[list[str], bool]:
-    """Leaf names in the order in which they run, and whether the last one's output is the model's."""
+def _trace(model: nn.Module, analog: nn.Module, shape: tuple[int, ...] | None) -> Trace:
+    """Runs the model, if the shape of a sample is known, and refuses what cannot be converted; there is no output otherwise."""
+    if shape is None:
+        order, ends = layers_as_they_run(analog)
+        return Trace(order, ends=ends)
     trace = run_traced(analog, _zeros(model, (1, *shape)))
     modules = dict(analog.named_modules(remove_duplicate=False))
     shared = [name for name in trace.order if trace.calls[name] > 1 and isinstance(modules[name], nn.ReLU)]
@@ -223,9 +235,41 @@ def _probe(model: nn.Module, analog: nn.Module, shape: tuple[int, ...]) -> tuple
             f"ReLU modules that run more than once, where torch.fx cannot tell the places apart: {shared}. A neuron has a state: give every "
             "place its own nn.ReLU."
         )
-    sample = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
-    check_same(eval_copy(model), analog, sample.to(_zeros(model, ())))
-    return trace.order, trace.ends
+    check_same(eval_copy(model), analog, _random(model, (2, *shape)))
+    return trace
+
+
+def _is_relu_last(layers: list[tuple[str, nn.Module]]) -> bool:
+    tail = [layer for _, layer in layers if not isinstance(layer, (nn.Flatten, nn.Identity, nn.Dropout))]
+    return bool(tail) and isinstance(tail[-1], nn.ReLU)
+
+
+def _try_out(spiking: nn.Module, place: OutputPlace, sample: Tensor, untraced: Mapping[str, str]) -> None:
+    """Run a copy of the spiking model, and refuse relus that are left in it, and an added output that does not run."""
+    ran: list[bool] = []
+    if place.added:
+        spiking.get_submodule(SPIKE_OUTPUT).register_forward_hook(lambda *_: ran.append(True))
+    refuse_relus(spiking, sample, untraced)
+    if place.added and not ran:
+        raise UnsupportedModelError(
+            f"add_spiking_output=True: {type(spiking).__name__} does not run the layer '{SPIKE_OUTPUT}' that was appended to it. Put the model "
+            "into an nn.Sequential."
+        )
+
+
+def _warn_of_activations(layers: list[tuple[str, nn.Module]]) -> None:
+    modules = dict(layers)
+    names = [f"'{name}' ({type(modules[name]).__name__})" for name in analog_activations(layers)]
+    if names:
+        warnings.warn(
+            f"These activations do not become neurons and compute with numbers in the spiking network: {', '.join(names)}. Use nn.ReLU.",
+            stacklevel=3,
+        )
+
+
+def _random(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """The same normal numbers every time, of the device and dtype of the model's parameters."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(_zeros(model, ()))
 
 
 def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
@@ -236,7 +280,7 @@ def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
 
 def _rates(calibration: Any, sample: SampleShape | None, model: nn.Module) -> Tensor:
     """Calibration data as rates [N, ...] of the model's dtype."""
-    data = torch.as_tensor(calibration).to(_zeros(model, ()))
+    data = calibration_tensor(calibration).to(_zeros(model, ()))
     if sample is None:
         raise ChipflowError("calibration needs input_shape, because the first layer takes samples of any number of axes.")
     extra = data.ndim - len(sample)
@@ -254,26 +298,3 @@ def _check_merged(sample: SampleShape | None, batch_size: int | None, num_timest
             "batch_size and num_timesteps need input_shape here: the first layer takes samples of any number of axes, "
             "so that merged input could not be told from [batch, time, ...]."
         )
-
-
-def _check_options(
-    options: NeuronOptions,
-    calibrated: bool,
-    balance: Any,
-    percentile: float,
-    bias_rescaling: float,
-    batch_size: int | None,
-    num_timesteps: int | None,
-) -> None:
-    options.check_template()
-    if calibrated:
-        options.check_calibration()
-    if balance not in ("weights", "thresholds"):
-        raise ChipflowError(f"balance is {balance!r}, it must be 'weights' or 'thresholds'.")
-    if not 0 < percentile <= 100:
-        raise ChipflowError(f"percentile is {percentile}, it must be above 0 and at most 100.")
-    if not (bias_rescaling > 0 and math.isfinite(bias_rescaling)):
-        raise ChipflowError(f"bias_rescaling is {bias_rescaling}, it must be a finite number above 0.")
-    for name, value in (("batch_size", batch_size), ("num_timesteps", num_timesteps)):
-        if value is not None and value < 1:
-            raise ChipflowError(f"{name} is {value}, it must be at least 1.")

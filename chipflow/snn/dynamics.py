@@ -149,12 +149,18 @@ def append_states(states: States, record: dict[str, list[Tensor]] | None) -> Non
                 record.setdefault(name, []).append(value)
 
 
+def refuse_not_finite(input: Tensor, label: str) -> None:
+    """Raise the error about such input; torch.compile, which cannot branch on values, traces without the question."""
+    if not torch.compiler.is_compiling() and not bool(torch.isfinite(input).all()):
+        raise not_finite(input, label)
+
+
 def not_finite(input: Tensor, label: str) -> ChipflowError:
     """The error about input with infinities, or with what is no number."""
     bad = input.numel() - int(torch.isfinite(input).sum())
     return ChipflowError(
         f"{label}: {bad} of {input.numel()} values of the input (shape {list(input.shape)}) are not finite numbers. "
-        "The states are as they were; look at the layer in front of it, or at the data."
+        "The states of this layer are as they were; look at the layer in front of it, or at the data."
     )
 
 

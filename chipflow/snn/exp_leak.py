@@ -41,6 +41,7 @@ class ExpLeak(NeuronLayer):
     ) -> None:
         super().__init__(
             threshold=None,
+            fires=False,
             min_v_mem=min_v_mem,
             norm_input=norm_input,
             taus={"mem": tau_mem},

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chipflow.errors import UnsupportedModelError
-from chipflow.snn.trace import sharing_copy
+from chipflow.snn.trace import refusing, sharing_copy
 
 RELU_FUNCTIONS = (F.relu, torch.relu, torch.relu_)
 RELU_METHODS = ("relu", "relu_")
@@ -71,11 +71,12 @@ def check_same(before: nn.Module, after: nn.Module, sample: Tensor) -> None:
     """Compare a model with its form with modules on `sample` [batch, ...]; both in evaluation mode.
 
     Raises:
-        UnsupportedModelError: if they differ.
+        UnsupportedModelError: if they differ, or cannot run.
     """
     outputs: list[Any] = []
     for model in (before, after):
-        with torch.random.fork_rng([sample.device] if sample.is_cuda else []), torch.no_grad():  # both draw the same numbers
+        drawing = torch.random.fork_rng([sample.device] if sample.is_cuda else [])  # both draw the same numbers
+        with drawing, torch.no_grad(), refusing(lambda: f"The model cannot run on a batch of shape {list(sample.shape)}"):
             outputs.append(model(sample.clone()))
     try:
         torch.testing.assert_close(*outputs, equal_nan=True)

@@ -50,6 +50,20 @@ class Network(nn.Module):
         self.scales: dict[str, float] = dict(scales or {})
         self.bias_rescaling = bias_rescaling
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """What the state dict has besides tensors, as plain numbers: `scales` and `bias_rescaling`, which calibration has found."""
+        scales = {name: float(scale) for name, scale in self.scales.items()}
+        return {"scales": scales, "bias_rescaling": float(self.bias_rescaling)}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Take them over from a state dict."""
+        self.scales, self.bias_rescaling = dict(state["scales"]), state["bias_rescaling"]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """State dicts of earlier versions have no extra state, and leave this network's as it is."""
+        state_dict.setdefault(f"{prefix}_extra_state", self.get_extra_state())
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def forward(self, input: Tensor) -> Tensor:
         """Run the spiking model; states continue from the previous call."""
         return cast(Tensor, self.spiking_model(input))

@@ -10,12 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from chipflow.snn.analog_activations import analog_activations
 from chipflow.snn.neuron_options import threshold_of
 from chipflow.snn.stateful import StatefulLayer
 from chipflow.snn.trace import sharing_copy
 from chipflow.tables import table
 
 HEADER = ("layer", "kind", "output", "parameters", "neurons", "threshold", "scale")
+
+
+NOT_SPIKING = "not spiking"
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,20 @@ class LayerRow:
 def summary_of(model: nn.Module, input_shape: tuple[int, ...] | None, scales: Mapping[str, float]) -> str:
     """The table of `Network.summary`; layers stand in the order in which they run if the shape of a sample is known."""
     rows = list(_rows(model, {} if input_shape is None else _output_shapes(model, input_shape)))
+    modules = dict(_layers(model))
+    analog = analog_activations([(row.name, modules[row.name]) for row in rows])
     cells = [
-        (row.name, row.kind, _shape(row.output_shape), f"{row.parameters:,}", _number(row.neurons), _number(row.threshold),
-         _number(scales.get(row.name)))
+        (row.name, row.kind, _shape(row.output_shape), f"{row.parameters:,}",
+         NOT_SPIKING if row.name in analog else _number(row.neurons), _number(row.threshold), _number(scales.get(row.name)))
         for row in rows
     ]  # fmt: skip
     neurons = [row.neurons for row in rows if row.is_neurons]
     total = None if None in neurons else sum(number or 0 for number in neurons)
     cells.append(("total", "", "", f"{sum(row.parameters for row in rows):,}", _number(total), "", ""))
     shape = "unknown" if input_shape is None else _shape(input_shape)
-    return table(f"{type(model).__name__}, input {shape}", HEADER, cells)
+    names = ", ".join(f"'{name}'" for name in analog)
+    note = f"\nNot spiking: {names}. Only ReLUs become neurons." if analog else ""
+    return table(f"{type(model).__name__}, input {shape}", HEADER, cells) + note
 
 
 def _rows(model: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[LayerRow]:

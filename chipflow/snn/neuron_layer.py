@@ -8,19 +8,22 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from chipflow.snn.dynamics import Constants, Reset, Rule, States, append_states, run_loop, step
+from chipflow.snn.dynamics import Constants, Reset, Rule, States, append_states, refuse_not_finite, run_loop, step
 from chipflow.snn.fused import run
 from chipflow.snn.stateful import StatefulLayer
-from chipflow.snn.surrogate import SingleExponential, SurrogateFunction
+from chipflow.snn.surrogate import SingleExponential, SurrogateFunction, is_number
 
 DEFAULT_SURROGATE = SingleExponential()
+RESET_VALUE = "reset_value"
+"""Key in a state dict, where the reset is a value."""
 
 
 class NeuronLayer(StatefulLayer):
     """A layer of neurons after `chipflow.snn.dynamics`; IAF, LIF, ALIF and ExpLeak say which.
 
     Args:
-        threshold: spiking threshold, above 0; None for a layer that does not spike.
+        threshold: spiking threshold, above 0; not used by a layer that does not spike.
+        fires: whether the layer spikes.
         min_v_mem: lower bound of the state, at most 0; None for no bound.
         reset: after spikes, "subtract" one threshold for each, "zero", or become this value, which is below the threshold.
         max_spikes: most spikes in a time step; None for any number.
@@ -47,6 +50,7 @@ class NeuronLayer(StatefulLayer):
         self,
         *,
         threshold: float | None,
+        fires: bool = True,
         min_v_mem: float | None,
         reset: Reset = "subtract",
         max_spikes: int | None = None,
@@ -63,49 +67,88 @@ class NeuronLayer(StatefulLayer):
         given = {name: tau for name, tau in (taus or {}).items() if tau is not None}
         states = ["v_mem", *(["i_syn"] if "syn" in given else []), *(["b"] if adapt_scale is not None else [])]
         super().__init__((*states, *(["rec_spikes"] if rec_connect is not None else [])), batch_size, num_timesteps)
-        self._check(threshold, min_v_mem, reset, max_spikes, adapt_scale)
-        self.reset: Reset = reset
-        self.max_spikes = max_spikes
+        self.fires = fires
+        self._check(threshold, min_v_mem, reset, max_spikes, surrogate, adapt_scale, rec_connect)
+        self.reset: Reset = reset if isinstance(reset, str) else float(reset)
+        self.max_spikes = None if max_spikes is None else int(max_spikes)
         self.surrogate = surrogate
         self.norm_input = norm_input
         self.adapt_scale = adapt_scale
         self.train_alphas = train_alphas
         self.record_states = record_states
         self.recordings: dict[str, Tensor] = {}
-        self.fires = threshold is not None
-        self.register_buffer("threshold", None if threshold is None else torch.tensor(float(threshold)))
+        self.register_buffer("threshold", torch.tensor(float(threshold)) if fires and threshold is not None else None)
         self.register_buffer("min_v_mem", None if min_v_mem is None else torch.tensor(float(min_v_mem)))
         for name in taus or {}:
             self._add_time_constant(name, given.get(name))
         self.rec_connect = rec_connect
 
     def _check(
-        self, threshold: float | None, min_v_mem: float | None, reset: Any, max_spikes: int | None, adapt_scale: float | None
+        self,
+        threshold: Any,
+        min_v_mem: Any,
+        reset: Any,
+        max_spikes: Any,
+        surrogate: Any,
+        adapt_scale: Any,
+        rec_connect: Any,
     ) -> None:
-        if threshold is not None and not (threshold > 0 and math.isfinite(threshold)):
-            raise self.error(f"threshold is {threshold}, it must be a finite number above 0.")
-        if min_v_mem is not None and not (min_v_mem <= 0 and math.isfinite(min_v_mem)):
-            raise self.error(f"min_v_mem is {min_v_mem}, it must be finite and at most 0 (or None for no lower bound).")
-        if reset not in ("subtract", "zero"):
-            below = isinstance(reset, int | float) and not isinstance(reset, bool) and threshold is not None and reset < threshold
-            if not below or not math.isfinite(reset):
-                raise self.error(
-                    f"reset is {reset!r}, it must be 'subtract', 'zero', or a finite value below the threshold ({threshold})."
-                )
-        if max_spikes is not None and (isinstance(max_spikes, bool) or max_spikes != int(max_spikes) or max_spikes < 1):
-            raise self.error(f"max_spikes is {max_spikes}, it must be a whole number from 1 (or None for any number).")
-        if adapt_scale is not None and not (adapt_scale >= 0 and math.isfinite(adapt_scale)):
-            raise self.error(f"adapt_scale is {adapt_scale}, it must be finite and at least 0.")
+        if self.fires and not (_is_number(threshold) and threshold > 0):
+            raise self.error(f"threshold is {threshold!r}, it must be one finite number above 0.")
+        if min_v_mem is not None and not (_is_number(min_v_mem) and min_v_mem <= 0):
+            raise self.error(f"min_v_mem is {min_v_mem!r}, it must be finite and at most 0 (or None for no lower bound).")
+        if isinstance(reset, str) or not _is_number(reset):
+            if reset not in ("subtract", "zero"):
+                raise self.error(f"reset is {reset!r}, it must be 'subtract', 'zero', or a finite value below the threshold.")
+        elif not (-math.inf if min_v_mem is None else min_v_mem) <= reset < threshold:
+            raise self.error(
+                f"reset is {reset!r}, a value to reset to must lie below the threshold ({threshold}) and not below min_v_mem ({min_v_mem})."
+            )
+        if max_spikes is not None and not (_is_number(max_spikes) and max_spikes == int(max_spikes) and max_spikes >= 1):
+            raise self.error(f"max_spikes is {max_spikes!r}, it must be a whole number from 1 (or None for any number).")
+        if not callable(surrogate) or isinstance(surrogate, type):
+            raise self.error(
+                f"surrogate is {surrogate!r}, it must be a function of (v_mem, threshold), such as SingleExponential()."
+            )
+        if adapt_scale is not None and not (_is_number(adapt_scale) and adapt_scale >= 0):
+            raise self.error(f"adapt_scale is {adapt_scale!r}, it must be finite and at least 0.")
+        if rec_connect is not None and not isinstance(rec_connect, nn.Module):
+            raise self.error(f"rec_connect is a {type(rec_connect).__name__}, it must be a module, such as nn.Linear.")
 
     def _add_time_constant(self, name: str, tau: float | Tensor | None) -> None:
         """The parameter tau_<name> or alpha_<name>; the other of the two does not exist."""
         parameter = None
-        if tau is not None:
+        if tau is not None or name != "syn":
+            if not (isinstance(tau, Tensor) or _is_number(tau)):
+                raise self.error(f"tau_{name} is {tau!r}, it must be a number of time steps above 0, or a tensor of them.")
             values = torch.as_tensor(tau, dtype=torch.get_default_dtype()).detach().clone()
-            if not bool((values > 0).all()):
-                raise self.error(f"tau_{name} is {tau}, time constants must be above 0 (in time steps).")
+            self._check_taus(name, values)
             parameter = nn.Parameter(torch.exp(-1.0 / values) if self.train_alphas else values)
         self.register_parameter(f"alpha_{name}" if self.train_alphas else f"tau_{name}", parameter)
+
+    def _check_taus(self, name: str, values: Tensor) -> None:
+        if not values.numel() or not bool(((values > 0) & torch.isfinite(values)).all()):
+            found = values.item() if values.numel() == 1 else values.tolist()
+            raise self.error(f"tau_{name} is {found}, time constants must be finite and above 0 (in time steps).")
+
+    def _check_numbers(self) -> None:
+        """What training or a state dict may have changed; not asked while torch.compile traces, nor of another device, which would wait for it."""
+        numbers = [value for value in (*self._buffers.values(), *self._parameters.values()) if value is not None]
+        if torch.compiler.is_compiling() or any(value.device.type != "cpu" for value in numbers):
+            return
+        threshold, low = self._buffers["threshold"], self._buffers["min_v_mem"]
+        if threshold is not None and not 0 < threshold.item() < math.inf:
+            raise self.error(f"threshold has become {threshold.item()}, it must be a finite number above 0.")
+        if low is not None and not -math.inf < low.item() <= 0:
+            raise self.error(f"min_v_mem has become {low.item()}, it must be finite and at most 0.")
+        for name in ("mem", "syn", "adapt"):
+            tau, alpha = self._parameters.get(f"tau_{name}"), self._parameters.get(f"alpha_{name}")
+            if tau is not None:
+                self._check_taus(name, tau.detach())
+            if alpha is not None and not bool(((alpha >= 0) & (alpha <= 1)).all()):
+                raise self.error(
+                    f"alpha_{name} has become {_short(alpha)}, it must lie in 0 to 1: clamp it after each step of the optimiser."
+                )
 
     def decay(self, name: str) -> Tensor | None:
         """The factor exp(-1 / tau) by which "mem", "syn" or "adapt" decays in a step; None where nothing does."""
@@ -119,6 +162,15 @@ class NeuronLayer(StatefulLayer):
         return Rule(self.fires, self.max_spikes, self.reset, self.surrogate, self.norm_input, self.adapt_scale)
 
     def _constants(self, input: Tensor) -> Constants:
+        self._check_numbers()
+        sample = input.shape[2:]
+        for name in ("mem", "syn", "adapt"):
+            value = self.decay(name)
+            if value is not None and value.numel() != 1 and not _fits(value.shape, sample):
+                raise self.error(
+                    f"the input has shape {list(input.shape)}, and tau_{name} shape {list(value.shape)}, which does not broadcast to a "
+                    f"sample of shape {list(sample)}."
+                )
         alphas = (self.decay(name) for name in ("mem", "syn", "adapt"))
         cast_alphas = (None if alpha is None else alpha.to(input.dtype) for alpha in alphas)
         threshold = self._buffers["threshold"]
@@ -127,6 +179,8 @@ class NeuronLayer(StatefulLayer):
     def _run(self, input: Tensor) -> Tensor:
         sample = input[:, 0]
         found = {name: self._zeros_or(name, sample) if name in self.state_names else None for name in States._fields}
+        if self.rec_connect is not None or self.record_states:
+            refuse_not_finite(input, self.label)
         states, constants, record = States(**cast(Any, found)), self._constants(input), self._new_record()
         if self.rec_connect is not None:
             output, states = self._run_recurrent(input, states, constants, self.rec_connect, record)
@@ -158,7 +212,7 @@ class NeuronLayer(StatefulLayer):
         outputs: list[Tensor] = []
         for now in input.unbind(1):
             if spikes is not None:
-                back = rec_connect(spikes)
+                back = self._fed_back(rec_connect, spikes)
                 if back.numel() != now.numel():
                     raise self.error(f"rec_connect gives shape {list(back.shape)}, expected {list(now.shape)} or as many values.")
                 now = now + back.reshape(now.shape)
@@ -167,6 +221,48 @@ class NeuronLayer(StatefulLayer):
             append_states(states, record)
         self.rec_spikes = spikes
         return torch.stack(outputs, 1), states
+
+    def _fed_back(self, rec_connect: nn.Module, spikes: Tensor) -> Tensor:
+        try:
+            return rec_connect(spikes)
+        except RuntimeError as error:
+            raise self.error(f"rec_connect cannot run on spikes of shape {list(spikes.shape)}: {error}") from error
+
+    def reset_states(self) -> None:
+        """Forget the states and recordings; the next forward call starts from zero."""
+        super().reset_states()
+        self.recordings = {}
+
+    def detach(self) -> None:
+        """Keep the states and cut their gradients: backpropagation ends here."""
+        super().detach()
+        self.recordings = {name: value.detach() for name, value in self.recordings.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which cannot hold a graph."""
+        found = super().__getstate__()
+        found["recordings"] = {name: value.detach() for name, value in self.recordings.items()}
+        return found
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not isinstance(self.reset, str):
+            destination[prefix + RESET_VALUE] = torch.tensor(self.reset, dtype=torch.float64)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        key = prefix + RESET_VALUE
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        if isinstance(self.reset, str):
+            return
+        if key in state_dict:
+            self.reset = float(state_dict[key])
+            if key in unexpected_keys:
+                unexpected_keys.remove(key)
+        elif strict:
+            missing_keys.append(key)
 
     def extra_repr(self) -> str:
         """The parameters, for printing."""
@@ -180,7 +276,8 @@ class NeuronLayer(StatefulLayer):
             found["threshold"] = _short(threshold)
         found["min_v_mem"] = None if self.min_v_mem is None else _short(self.min_v_mem)
         if self.fires:
-            found |= {"reset": repr(self.reset)} | ({} if self.max_spikes is None else {"max_spikes": self.max_spikes})
+            reset = repr(self.reset) if isinstance(self.reset, str) else round(self.reset, 6)
+            found |= {"reset": reset} | ({} if self.max_spikes is None else {"max_spikes": self.max_spikes})
         if self.adapt_scale is not None:
             found["adapt_scale"] = self.adapt_scale
         if found.keys() & {"tau_mem", "alpha_mem"}:
@@ -188,6 +285,19 @@ class NeuronLayer(StatefulLayer):
         if self.surrogate != DEFAULT_SURROGATE:
             found["surrogate"] = self.surrogate
         return ", ".join(f"{name}={value}" for name, value in found.items())
+
+
+def _is_number(value: Any) -> bool:
+    """One finite number, also in a tensor."""
+    return is_number(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
+
+
+def _fits(shape: torch.Size, sample: torch.Size) -> bool:
+    """Whether a tensor broadcasts to a sample without making it larger."""
+    try:
+        return torch.broadcast_shapes(shape, sample) == sample
+    except RuntimeError:
+        return False
 
 
 def _short(value: Tensor) -> str:

@@ -15,7 +15,7 @@ from chipflow.snn.dynamics import Reset
 from chipflow.snn.iaf import IAF
 from chipflow.snn.neuron_layer import DEFAULT_SURROGATE
 from chipflow.snn.stateful import StatefulLayer
-from chipflow.snn.surrogate import SurrogateFunction
+from chipflow.snn.surrogate import SurrogateFunction, is_number
 
 LowerBound = float | Literal["-threshold"] | None
 
@@ -92,17 +92,18 @@ class NeuronOptions:
         Raises:
             ChipflowError: for values out of range; names the layer where it is one of a mapping.
         """
-        threshold = self.threshold.get(name) if isinstance(self.threshold, Mapping) else self.threshold
+        threshold: Any = self.threshold.get(name) if isinstance(self.threshold, Mapping) else self.threshold
+        low: Any = self.min_v_mem.get(name, "-threshold") if isinstance(self.min_v_mem, Mapping) else self.min_v_mem
         try:
-            return self._iaf(name, threshold) if self.neuron is None else _from_template(self.neuron, threshold)
+            _check_numbers(threshold, low)
+            return self._iaf(threshold, low) if self.neuron is None else _from_template(self.neuron, threshold)
         except ChipflowError as error:
             if isinstance(self.threshold, Mapping) or isinstance(self.min_v_mem, Mapping):
                 raise ChipflowError(f"Layer '{name}': {error}") from None
             raise
 
-    def _iaf(self, name: str, threshold: float | None) -> IAF:
+    def _iaf(self, threshold: float | None, low: LowerBound) -> IAF:
         theta = 1.0 if threshold is None else threshold
-        low: Any = self.min_v_mem.get(name, "-threshold") if isinstance(self.min_v_mem, Mapping) else self.min_v_mem
         return IAF(
             theta,
             -theta if low == "-threshold" else low,
@@ -116,6 +117,20 @@ def threshold_of(layer: StatefulLayer) -> float | None:
     """The threshold of a layer of neurons; None for a layer that does not spike."""
     value = getattr(layer, "threshold", None)
     return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
+
+
+def _check_numbers(threshold: Any, low: Any) -> None:
+    """Whether these are numbers at all; the neurons know their ranges."""
+    if threshold is not None and not _is_scalar(threshold):
+        raise ChipflowError(f"threshold is {threshold!r}, it must be a finite number above 0, or such numbers by layer name.")
+    if low not in (None, "-threshold") and not _is_scalar(low):
+        raise ChipflowError(
+            f"min_v_mem is {low!r}, it must be '-threshold', a finite number of at most 0, None for no bound, or these by layer name."
+        )
+
+
+def _is_scalar(value: Any) -> bool:
+    return is_number(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
 
 
 def _from_template(template: StatefulLayer, threshold: float | None) -> StatefulLayer:

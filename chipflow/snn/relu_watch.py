@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from chipflow.errors import UnsupportedModelError
 from chipflow.snn.stateful import StatefulLayer
+from chipflow.snn.trace import refusing
 
 RELUS = frozenset((F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_))
 
@@ -61,13 +62,8 @@ def refuse_relus(model: nn.Module, sample: Tensor, untraced: Mapping[str, str]) 
         UnsupportedModelError: names layer, line, and why the call was not replaced.
     """
     watch = _Watch()
-    with watch, torch.no_grad():
-        try:
-            model(sample)
-        except RuntimeError as error:
-            raise UnsupportedModelError(
-                f"The spiking model cannot run on input of shape {list(sample.shape)}: {error}"
-            ) from error
+    with refusing(lambda: f"The spiking model cannot run on input of shape {list(sample.shape)}"), watch, torch.no_grad():
+        model(sample)
     if watch.found:
         raise UnsupportedModelError("\n".join(dict.fromkeys(_refusal(found, model, untraced) for found in watch.found)))
 

@@ -35,8 +35,8 @@ class StatefulLayer(nn.Module):
     def __init__(self, state_names: tuple[str, ...], batch_size: int | None = None, num_timesteps: int | None = None) -> None:
         super().__init__()
         for name, value in (("batch_size", batch_size), ("num_timesteps", num_timesteps)):
-            if value is not None and value < 1:
-                raise self.error(f"{name} is {value}, it must be at least 1.")
+            if value is not None and not (isinstance(value, int) and value >= 1):
+                raise self.error(f"{name} is {value!r}, it must be a whole number of at least 1.")
         self.name: str | None = None
         self.batch_size = batch_size
         self.num_timesteps = num_timesteps
@@ -80,6 +80,8 @@ class StatefulLayer(nn.Module):
         state = getattr(self, name)
         if state is None or state.shape != sample.shape:
             return torch.zeros_like(sample)
+        if not torch.compiler.is_compiling() and state.is_inference() and not torch.is_inference_mode_enabled():
+            state = state.clone()  # a tensor of inference mode can take no part in training
         return state.to(dtype=sample.dtype, device=sample.device)
 
     def _checked(self, input: Tensor, least_axes: int) -> Tensor:
@@ -117,6 +119,12 @@ def stateful_layers(model: nn.Module) -> Iterator[tuple[str, StatefulLayer]]:
     for name, module in model.named_modules():
         if isinstance(module, StatefulLayer):
             yield name, module
+
+
+def spiking_part(model: nn.Module) -> nn.Module:
+    """The spiking model of a converted network; any other model itself."""
+    found = getattr(model, "spiking_model", None)
+    return found if isinstance(found, nn.Module) else model
 
 
 def unfold_time(input: Tensor, num_timesteps: int | None, batch_size: int | None = None, label: str | None = None) -> Tensor:

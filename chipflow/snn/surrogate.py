@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +39,7 @@ class SingleExponential:
     grad_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive(self, "grad_width", self.grad_width)
+        _check(self, "grad_width")
 
     def __call__(self, v_mem: Tensor, threshold: Tensor) -> Tensor:
         """The derivative."""
@@ -61,7 +63,7 @@ class PeriodicExponential:
     grad_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive(self, "grad_width", self.grad_width)
+        _check(self, "grad_width")
 
     def __call__(self, v_mem: Tensor, threshold: Tensor) -> Tensor:
         """The derivative."""
@@ -86,7 +88,7 @@ class Gaussian:
     grad_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive(self, "sigma", self.sigma)
+        _check(self, "sigma")
 
     def __call__(self, v_mem: Tensor, threshold: Tensor) -> Tensor:
         """The derivative."""
@@ -115,8 +117,7 @@ class MultiGaussian:
     grad_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive(self, "sigma", self.sigma)
-        _check_positive(self, "s", self.s)
+        _check(self, "sigma", "s")
 
     def __call__(self, v_mem: Tensor, threshold: Tensor) -> Tensor:
         """The derivative."""
@@ -135,6 +136,9 @@ class Heaviside:
 
     window: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check(self)
+
     def __call__(self, v_mem: Tensor, threshold: Tensor) -> Tensor:
         """The derivative."""
         return (v_mem >= threshold - self.window).to(v_mem.dtype) / threshold
@@ -144,6 +148,14 @@ def _normal(x: Tensor, mean: float, sigma: float) -> Tensor:
     return torch.exp(-((x - mean) ** 2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
 
 
-def _check_positive(surrogate: object, name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ChipflowError(f"{type(surrogate).__name__}: {name} is {value}, it must be a finite number above 0.")
+def _check(surrogate: Any, *above_zero: str) -> None:
+    """All parameters are finite numbers, and these above 0."""
+    for name, value in vars(surrogate).items():
+        if not is_number(value) or (name in above_zero and not value > 0):
+            allowed = "a finite number above 0" if name in above_zero else "a finite number"
+            raise ChipflowError(f"{type(surrogate).__name__}: {name} is {value!r}, it must be {allowed}.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one finite real number, of Python or numpy; True and False are none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and math.isfinite(value)

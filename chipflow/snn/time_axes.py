@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError
-from chipflow.snn.stateful import stateful_layers, unfold_time
+from chipflow.snn.stateful import StatefulLayer, stateful_layers, unfold_time
 
 SampleShape = tuple[int | None, ...]
 """Shape of one sample; None for an axis of any size."""
@@ -36,6 +36,7 @@ class TimeAxes:
     batch_size: int | None = None
     num_timesteps: int | None = None
     _unfold: int | None = field(default=None, repr=False)
+    _running: list[StatefulLayer] = field(default_factory=list["StatefulLayer"], repr=False)
 
     def attach(self, model: nn.Module) -> None:
         """Register the two hooks on `model`, and let its layers with states know their names."""
@@ -51,7 +52,10 @@ class TimeAxes:
             ChipflowError: for input of another shape, or with values that are not finite.
         """
         if not args or not isinstance(args[0], Tensor):
-            raise ChipflowError(f"The spiking model takes one tensor {self._expected()} as its first argument.")
+            found = type(args[0]).__name__ if args else "none"
+            raise ChipflowError(
+                f"The spiking model takes one tensor {self._expected()} as its first positional argument, found {found}."
+            )
         input = args[0]
         merged = self._is_merged(input)
         steps = self._steps_of_merged(input) if merged else input.shape[1]
@@ -60,13 +64,18 @@ class TimeAxes:
                 f"The network's input has shape {list(input.shape)}: there is no sample, no time step or no value in it."
             )
         input = _as_numbers(input, model)
-        for name, layer in stateful_layers(model):
+        layers = list(stateful_layers(model))
+        for name, layer in layers:
             layer.name, layer.num_timesteps, layer.once_per_pass, layer.ran = name, steps, True, False
+        self._running = [layer for _, layer in layers]
         self._unfold = None if merged else steps
         return (input if merged else input.flatten(0, 1), *args[1:])
 
     def after(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        """Unfold the output into [batch, time, ...]; also the tensors of a tuple, list or dictionary."""
+        """Unfold the output into [batch, time, ...]; also the tensors of a tuple, list or dictionary. Layers become again what they are alone."""
+        for layer in self._running:
+            layer.num_timesteps, layer.once_per_pass, layer.ran = None, False, False
+        self._running = []
         return output if self._unfold is None else _unfolded(output, self._unfold)
 
     def _is_merged(self, input: Tensor) -> bool:
@@ -116,15 +125,20 @@ def axes_of(sample: SampleShape | None) -> str:
 
 
 def _as_numbers(input: Tensor, model: nn.Module) -> Tensor:
-    """Floating-point input, refused if it is not finite: before any state has changed."""
-    if not input.is_floating_point():
-        floating = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
-        return input.to(next(floating, torch.get_default_dtype()))
-    if not torch.compiler.is_compiling() and not bool(torch.isfinite(input.sum())):  # one pass; a sum may also overflow
-        bad = input.numel() - int(torch.isfinite(input).sum())
+    """Input in the dtype of the model's parameters, refused if it is not finite: before any state has changed.
+
+    Under autocast floats stay what they are.
+    """
+    if input.is_complex():
+        raise ChipflowError(f"The network's input is {input.dtype}, expected real numbers.")
+    if input.is_floating_point() and not torch.compiler.is_compiling() and not bool(torch.isfinite(input.sum())):
+        bad = input.numel() - int(torch.isfinite(input).sum())  # the sum may have overflown, too
         if bad:
             raise ChipflowError(
                 f"The network's input: {bad} of {input.numel()} values (shape {list(input.shape)}) are not finite numbers. "
                 "The states are as they were; look at the data."
             )
-    return input
+    if input.is_floating_point() and torch.is_autocast_enabled(input.device.type):
+        return input
+    floating = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+    return input.to(next(floating, input.dtype if input.is_floating_point() else torch.get_default_dtype()))

@@ -12,7 +12,8 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
-from chipflow.errors import UnsupportedModelError
+from chipflow.errors import ChipflowError, UnsupportedModelError
+from chipflow.snn.known_layers import MAKE_PLAIN
 
 SAMPLE_NDIM: dict[type[nn.Module], int] = {
     nn.Linear: 1,
@@ -27,6 +28,9 @@ SAMPLE_NDIM: dict[type[nn.Module], int] = {
 FEATURES = {nn.Linear: "in_features", nn.Conv1d: "in_channels", nn.Conv2d: "in_channels", nn.Conv3d: "in_channels"}
 """What layers call the size of the first of these axes."""
 
+PARAMETRISATIONS = "parametrizations"
+"""Where torch keeps what computes the weights of a layer, see torch.nn.utils.parametrize."""
+
 RESHAPES = ("flatten", "view", "reshape")
 """Functions and methods that give the same values in another shape."""
 
@@ -38,20 +42,22 @@ class Trace:
     Attributes:
         order: dotted names.
         calls: number of calls of each name.
-        broken: the first layer whose input was not the output of the layer before it; None for a chain.
+        broken: the first layer whose input was not the output of the layer before it, or the model's input; None for a chain.
         ends: whether the model returned the output of the last layer.
+        output: what the model returned.
     """
 
     order: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
     broken: str | None = None
     ends: bool = False
+    output: Any = None
 
 
 def leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Modules without children in order of registration, each under every name it has."""
+    """Modules without children in order of registration, each under every name it has; parametrisations of weights are no children."""
     for name, module in model.named_modules(remove_duplicate=False):
-        if next(module.children(), None) is None:
+        if PARAMETRISATIONS not in name.split(".") and module._modules.keys() <= {PARAMETRISATIONS}:
             yield name, module
 
 
@@ -79,8 +85,11 @@ def eval_copy(model: nn.Module) -> nn.Module:
 
     A layer that stands under several names (one nn.ReLU written into a chain twice) becomes several layers, unless it has weights of its
     own; layers inside of which there are weights share them.
+
+    Raises:
+        UnsupportedModelError: for a model that cannot be copied.
     """
-    copied = copy.deepcopy(model)
+    copied = _copied(model, {})
     seen: set[int] = set()
     for name in [name for name, _ in copied.named_modules(remove_duplicate=False)]:
         module = copied.get_submodule(name)
@@ -95,7 +104,28 @@ def eval_copy(model: nn.Module) -> nn.Module:
 def sharing_copy(module: nn.Module) -> nn.Module:
     """A copy with the same parameters and buffers, not copies of them."""
     tensors = (*module.parameters(), *module.buffers())
-    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    return _copied(module, {id(tensor): tensor for tensor in tensors})
+
+
+def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    try:
+        return copy.deepcopy(module, memo)
+    except Exception as error:  # whatever the user's objects do
+        raise UnsupportedModelError(
+            f"{type(module).__name__} cannot be copied, and only a copy is changed: {error}. Where weights are computed anew in each call "
+            f"(weight or spectral normalisation, pruning): {MAKE_PLAIN} Detach other tensors that are kept as attributes."
+        ) from error
+
+
+@contextmanager
+def refusing(subject: Callable[[], str]) -> Iterator[None]:
+    """Turn whatever the user's code raises into an UnsupportedModelError that begins with `subject()`; chipflow's own errors pass."""
+    try:
+        yield
+    except ChipflowError:
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(f"{subject()}: {error}") from error
 
 
 def layers_as_they_run(model: nn.Module) -> tuple[list[str], bool]:
@@ -123,28 +153,30 @@ def run_traced(model: nn.Module, batch: Tensor, observe: Callable[[str, Tensor],
         UnsupportedModelError: if the model cannot run on a batch of this shape.
     """
     trace = Trace()
-    with _recording(model, trace, observe) as previous, torch.no_grad():
-        try:
-            output = model(batch)
-        except RuntimeError as error:
-            where = f" in or after layer '{trace.order[-1]}'" if trace.order else ""
-            shape = list(batch.shape[1:])
-            raise UnsupportedModelError(f"The model cannot run on samples of shape {shape}{where}: {error}") from error
-    trace.ends = bool(previous) and previous[0].holds(output)
+
+    def subject() -> str:
+        where = f" in or after layer '{trace.order[-1]}'" if trace.order else ""
+        return f"The model cannot run on samples of shape {list(batch.shape[1:])}{where}"
+
+    with _recording(model, batch, trace, observe) as previous, torch.no_grad(), refusing(subject):
+        trace.output = model(batch)
+    trace.ends = bool(trace.order) and previous[0].holds(trace.output)
     return trace
 
 
 @contextmanager
-def _recording(model: nn.Module, trace: Trace, observe: Callable[[str, Tensor], None] | None) -> Iterator[list[_Memory]]:
-    """Yields a list that holds the output of the layer that ran last."""
-    previous: list[_Memory] = []
+def _recording(
+    model: nn.Module, batch: Tensor, trace: Trace, observe: Callable[[str, Tensor], None] | None
+) -> Iterator[list[_Memory]]:
+    """Yields a list that holds the output of the layer that ran last, or, before any has, the model's input."""
+    previous = [_Memory(batch)]
 
     def hook_for(name: str) -> tuple[Callable[..., None], Callable[..., None]]:
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
             if name not in trace.calls:
                 trace.order.append(name)
             trace.calls[name] = trace.calls.get(name, 0) + 1
-            if previous and not (args and previous[0].holds(args[0])):
+            if not (args and previous[0].holds(args[0])):
                 trace.broken = trace.broken or name
 
         def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:

@@ -5,6 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, prune
 
 from chipflow.errors import ChipflowError, UnsupportedModelError
 from chipflow.snn import IAF, SumPool2d, bernoulli, from_model
@@ -179,6 +181,105 @@ def test_bias_rescaling_of_what_has_no_rule_is_refused():
         from_model(bare, bias_rescaling=2.0)
 
 
+class Between(nn.Module):
+    """A linear layer, a function, a ReLU; more functions in front and behind."""
+
+    def __init__(self, front=lambda x: x, between=lambda x: x, behind=lambda x: x):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc, self.front, self.between, self.behind = nn.Linear(4, 4), front, between, behind
+
+    def forward(self, x):
+        return self.behind(F.relu(self.between(self.fc(self.front(x)))))
+
+
+@pytest.mark.parametrize("k", [1.5, 100.0])
+@pytest.mark.parametrize(
+    ("model", "where"),
+    [
+        (lambda: Between(between=lambda x: x + 1.0), "layer 'relu'"),
+        (lambda: Between(front=lambda x: x - 0.5), "layer 'fc'"),
+        (lambda: Between(behind=lambda x: x + 1.0), "the model's output"),
+        (lambda: Between(between=torch.tanh), "layer 'relu'"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 4), nn.ReLU()), "layer '1'"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU6(), nn.Linear(4, 4), nn.ReLU()), "layer '1'"),
+    ],
+)
+def test_bias_rescaling_refuses_what_is_no_multiple_of_its_input(model, where, k):
+    with pytest.raises(UnsupportedModelError, match=rf"bias_rescaling={k:g}: .*{where} is not what it was, divided by {k:g}"):
+        from_model(model(), (4,), bias_rescaling=k)
+
+
+def test_bias_rescaling_takes_functions_that_are_multiples():
+    model = Between(front=lambda x: x * 2, between=lambda x: x - x.mean(1, keepdim=True), behind=lambda x: x.flatten(1))
+    snn = from_model(model, (4,), bias_rescaling=10.0)
+    assert torch.equal(snn.spiking_model.fc.bias, model.fc.bias / 10)
+
+
+def test_bias_rescaling_without_a_shape_takes_chains_of_known_layers_only():
+    def chain(*layers):
+        return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()), *layers, nn.ReLU())
+
+    assert from_model(chain(nn.MaxPool2d(2), nn.Conv2d(2, 2, 1)), bias_rescaling=3.0).input_shape is None
+    with pytest.raises(UnsupportedModelError, match=r"try out '2' \(Sigmoid\), '3' \(Scaled\).*Give input_shape"):
+        from_model(chain(nn.Sigmoid(), Scaled(2, 2, 1)), bias_rescaling=3.0)
+    with pytest.raises(UnsupportedModelError, match=r"try out Reordered: .*Give input_shape"):
+        from_model(Reordered(nn.Conv2d(1, 2, 3), nn.ReLU()), bias_rescaling=3.0)
+
+
+class Scaled(nn.Conv2d):
+    """Computes with other weights than it has."""
+
+    def forward(self, x):
+        return self._conv_forward(x, self.weight / self.weight.norm(), self.bias)
+
+
+class Reordered(nn.Sequential):
+    def forward(self, x):
+        return self[1](self[0](x) + 1)
+
+
+def normalised(kind, tensor="weight"):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 8), nn.ReLU())
+    if kind == "weight_norm":
+        with pytest.warns(FutureWarning):
+            nn.utils.weight_norm(model[0])
+    elif kind == "spectral_norm":
+        nn.utils.spectral_norm(model[0])
+    elif kind == "pruned":
+        prune.l1_unstructured(model[0], tensor, 0.5)
+    else:
+        parametrizations.weight_norm(model[0])
+    with torch.no_grad():
+        model(torch.rand(2, 4))  # so that what is computed has no graph, and can be copied
+    return model
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "pruned", "parametrised"])
+def test_weights_that_are_computed_anew_are_not_scaled(kind):
+    model, data = normalised(kind), torch.rand(9, 4)
+    with pytest.raises(
+        UnsupportedModelError, match=r"calibration.*'0' \(weight\).*remove_parametrizations.*remove_weight_norm.*prune.remove"
+    ):
+        from_model(model, calibration=data)
+    assert torch.equal(from_model(model, (4,), bias_rescaling=2.0).spiking_model[0].bias, model[0].bias / 2)
+    if kind == "pruned":
+        prune.remove(model[0], "weight")
+        assert from_model(model, calibration=data).scales
+
+
+def test_biases_that_are_computed_anew_are_not_divided():
+    with pytest.raises(UnsupportedModelError, match=r"bias_rescaling.*'0' \(bias\).*prune.remove"):
+        from_model(normalised("pruned", "bias"), bias_rescaling=2.0)
+
+
+def test_layers_with_a_forward_of_their_own_are_unknown():
+    model = nn.Sequential(Scaled(1, 2, 3), nn.ReLU())
+    with pytest.raises(UnsupportedModelError, match=r"without a known rule: '0' \(Scaled\)"):
+        from_model(model, calibration=torch.rand(3, 1, 8, 8))
+
+
 def test_a_shared_bias_is_divided_once():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU())
     model[2].bias = model[0].bias
@@ -284,7 +385,35 @@ def test_functions_between_the_layers_are_refused_also_in_place():
     assert list(plain.scales) == ["relu"]
 
 
+@pytest.mark.parametrize("front", [lambda x: x + 1.0, lambda x: x / 2, torch.tanh, lambda x: x.sub_(0.5)])
+def test_functions_before_the_first_layer_are_refused(front):
+    with pytest.raises(UnsupportedModelError, match="'fc' does not take the model's input as it is"):
+        from_model(Between(front=front), (4,), calibration=torch.rand(9, 4) - 0.5)
+
+
+def test_reshaping_the_input_is_no_function_before_the_first_layer():
+    model = Between(front=lambda x: x.unsqueeze(1).flatten(1))
+    assert list(from_model(model, (4,), calibration=torch.rand(9, 4)).scales) == ["relu"]
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(3)])
+def test_maxima_of_spikes_are_no_maxima_of_rates(pool):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), pool, nn.Conv2d(2, 2, 3), nn.ReLU())
+    with pytest.raises(
+        UnsupportedModelError, match=rf"'2' \({type(pool).__name__}: the maximum of spikes.*use AvgPool2d or SumPool2d"
+    ):
+        from_model(model, calibration=torch.rand(3, 1, 8, 8))
+    assert from_model(model, (1, 8, 8)).scales == {}
+
+
+def test_the_maximum_by_name():
+    model, x = network(), images()
+    assert from_model(model, calibration=x, percentile="max").scales == from_model(model, calibration=x, percentile=100).scales
+
+
 def test_wrong_calibration_data():
+    with pytest.raises(ChipflowError, match=r"calibration is a list, .*torch.stack"):
+        from_model(network(), calibration=[images()[0], images()[1]])
     with pytest.raises(ChipflowError, match=r"calibration has shape \[4, 3\]"):
         from_model(network(), (1, 10, 10), calibration=torch.rand(4, 3))
     with pytest.raises(ChipflowError, match="not finite"):

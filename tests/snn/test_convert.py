@@ -153,6 +153,51 @@ def test_custom_modules_are_wrapped_and_names_kept():
     assert wrapped(spikes(2, 4, 1, 8, 8)).shape == (2, 4, 3)
 
 
+class WithForward(nn.Sequential):
+    def forward(self, x):
+        return self[1](self[0](x)) - 0.1
+
+
+class Shortened(nn.Sequential):
+    """Runs two layers, however many there are."""
+
+    def __iter__(self):
+        return iter(list(self._modules.values())[:2])
+
+
+@pytest.mark.parametrize("shape", [None, (4,)])
+def test_an_output_is_put_behind_a_sequential_with_a_forward_of_its_own(shape):
+    model, x = WithForward(nn.Linear(4, 4), nn.ReLU()), spikes(2, 9, 4)
+    with torch.no_grad():
+        model[0].weight.mul_(4)
+    network = from_model(model, shape, add_spiking_output=True)
+    assert list(dict(network.spiking_model.named_children())) == ["model", "spike_output"]
+    with torch.no_grad():
+        expected = IAF()(IAF()(model[0](x)) - 0.1)
+        assert expected.sum() > 0
+        assert torch.equal(network(x), expected)
+    assert list(network.compare_activations(x).layers) == ["model.1", "spike_output"]
+
+
+def test_an_output_that_would_never_run_is_refused():
+    model = Shortened(nn.Linear(4, 4), nn.Linear(4, 4), nn.ReLU())
+    with pytest.raises(UnsupportedModelError, match="Shortened does not run the layer 'spike_output'"):
+        from_model(model, (4,), add_spiking_output=True)
+
+
+def test_a_spiking_output_takes_one_tensor():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.relu = nn.Linear(4, 4), nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(self.a(x)), x
+
+    with pytest.raises(UnsupportedModelError, match="add_spiking_output=True: the model returns a tuple"):
+        from_model(Pair(), (4,), add_spiking_output=True)
+
+
 def test_nothing_is_added_after_a_relu_and_one_relu_in_two_places_becomes_two():
     relu = nn.ReLU()
     model = nn.Sequential(nn.Linear(4, 4), relu, nn.Sequential(nn.Linear(4, 4), relu))
@@ -328,3 +373,72 @@ def test_an_iaf_template_can_be_calibrated():
 def test_wrong_options(wrong):
     with pytest.raises(ChipflowError, match=next(iter(wrong))):
         from_model(tutorial_rows(), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"input_shape": 28}, r"input_shape is 28, .*such as \(1, 28, 28\)"),
+        ({"input_shape": "28"}, "input_shape is '28'"),
+        ({"input_shape": (28.5,)}, r"input_shape is \(28.5,\)"),
+        ({"input_shape": (0,)}, r"input_shape is \(0,\)"),
+        ({"input_shape": ()}, r"input_shape is \(\)"),
+        ({"threshold": {"3": "2"}}, "Layer '3': threshold is '2', it must be a finite number above 0"),
+        ({"threshold": [1.0, 2.0]}, r"threshold is \[1.0, 2.0\], .*by layer name"),
+        ({"threshold": "2", "neuron": IAF()}, "threshold is '2'"),
+        ({"min_v_mem": "threshold"}, "min_v_mem is 'threshold', it must be '-threshold'"),
+        ({"min_v_mem": {"3": "low"}}, "Layer '3': min_v_mem is 'low'"),
+        ({"percentile": None}, "percentile is None, .*or 'max'"),
+        ({"percentile": "mean"}, "percentile is 'mean'"),
+        ({"bias_rescaling": None}, "bias_rescaling is None"),
+        ({"bias_rescaling": "100"}, "bias_rescaling is '100'"),
+        ({"batch_size": "4"}, "batch_size is '4', it must be a whole number"),
+        ({"num_timesteps": 2.5}, "num_timesteps is 2.5"),
+        ({"calibration": "images"}, "calibration is a str, it must be one tensor"),
+        ({"calibration": [torch.rand(2, 28), torch.rand(3, 28)]}, "calibration is a list.*torch.cat"),
+    ],
+)
+def test_arguments_of_another_kind(wrong, message):
+    with pytest.raises(ChipflowError, match=message):
+        from_model(tutorial_rows(), **wrong)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_what_is_no_model():
+    with pytest.raises(UnsupportedModelError, match=r"model is the class Custom, .*give Custom\(\.\.\.\)"):
+        from_model(Custom)
+    with pytest.raises(UnsupportedModelError, match="model is a str, it must be a torch module"):
+        from_model("model.pt")
+    scripted = torch.jit.trace(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.rand(1, 4))
+    with pytest.raises(UnsupportedModelError, match="model is a TopLevelTracedModule, and it is scripted"):
+        from_model(scripted)
+    with pytest.raises(UnsupportedModelError, match="its layer '0' is scripted"):
+        from_model(nn.Sequential(scripted, nn.ReLU()))
+
+
+def test_a_model_that_cannot_be_copied():
+    pruned = tutorial_rows()
+    nn.utils.prune.l1_unstructured(pruned[0], "weight", 0.5)  # leaves a weight with a graph
+    with pytest.raises(
+        UnsupportedModelError, match=r"Sequential cannot be copied.*Only Tensors created explicitly.*prune\.remove"
+    ):
+        from_model(pruned)
+    nn.utils.prune.remove(pruned[0], "weight")
+    assert from_model(pruned).input_shape == (28,)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU6(), nn.LeakyReLU(), nn.Sigmoid(), nn.Tanh(), nn.GELU(), nn.Softmax(-1)])
+@pytest.mark.parametrize("shape", [None, (1, 8, 8)])
+def test_activations_that_stay_are_warned_of(activation, shape):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), activation, nn.Conv2d(2, 2, 3), nn.ReLU())
+    with pytest.warns(UserWarning, match=rf"do not become neurons.*'1' \({type(activation).__name__}\)") as caught:
+        from_model(model, shape)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_softmax_at_the_end_is_nothing_to_warn_of():
+    for end in (nn.Softmax(-1), nn.LogSoftmax(-1)):
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), end)
+        from_model(model)  # warnings are errors here
+        with pytest.warns(UserWarning, match="'2'"):  # it drives the added neurons
+            from_model(model, add_spiking_output=True)

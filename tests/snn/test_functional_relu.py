@@ -309,6 +309,40 @@ def test_in_place_means_the_same_or_is_refused():
         from_model(ReadLater(view=True), (4,))
 
 
+def test_whatever_a_model_raises_is_said_with_the_shape():
+    class Raises(nn.Module):
+        def __init__(self, batch, error):
+            super().__init__()
+            self.a, self.act, self.batch, self.error = nn.Linear(4, 4), nn.ReLU(), batch, error
+
+        def forward(self, x):
+            if x.shape[0] == self.batch:
+                raise self.error
+            return self.act(self.a(x))
+
+    with pytest.raises(UnsupportedModelError, match=r"cannot run on samples of shape \[4\]: 'key'"):
+        from_model(Raises(1, KeyError("key")), (4,))
+    with pytest.raises(UnsupportedModelError, match=r"cannot run on a batch of shape \[2, 4\]: no pairs"):
+        from_model(Raises(2, ValueError("no pairs")), (4,))
+    with pytest.raises(ChipflowError, match=r"^mine$"):
+        from_model(Raises(1, ChipflowError("mine")), (4,))
+    with pytest.raises(UnsupportedModelError, match=r"shape \[4, 1, 1\] in or after layer '1': expected 4D input"):
+        from_model(nn.Sequential(nn.Flatten(), nn.BatchNorm2d(4), nn.ReLU()), (4, 1, 1))
+
+
+def test_a_spiking_model_that_cannot_run_is_refused():
+    class ReadsItsRelu(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.act = nn.Linear(4, 4), nn.ReLU()
+
+        def forward(self, x):
+            return self.act(self.a(x)) * (2 if self.act.inplace else 1)
+
+    with pytest.raises(UnsupportedModelError, match=r"spiking model cannot run on input of shape \[1, 1, 4\]: 'IAF' .*'inplace'"):
+        from_model(ReadsItsRelu(), (4,))
+
+
 def test_a_model_without_relu_of_any_kind_is_refused():
     class Nothing(nn.Module):
         def __init__(self):

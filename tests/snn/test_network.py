@@ -82,7 +82,9 @@ def test_comparison_leaves_everything_as_it_was():
         network.compare_activations(x / 0)
     assert [m.training for m in network.modules()] == modes
     assert hooks_of(network) == hooks
-    assert all(torch.equal(before[0][name], value) for name, value in network.state_dict().items())
+    now = network.state_dict()
+    assert now.pop("_extra_state") == before[0].pop("_extra_state")
+    assert all(torch.equal(before[0][name], value) for name, value in now.items())
     assert all(torch.equal(before[1][name], value) for name, value in network.states.items())
     assert all(p.grad is None for p in network.parameters())
     fresh = from_model(model, (1, 8, 8))
@@ -159,6 +161,15 @@ def test_summary_without_a_known_shape_in_the_order_of_running_and_with_shared_w
     assert [line.split()[-1] for line in late.split("\n") if "Late" in line and "input" not in line] == ["1"]
 
 
+def test_summary_marks_activations_that_stay():
+    chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU6(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3), nn.Softmax(-1))
+    with pytest.warns(UserWarning, match=r"'1' \(ReLU6\). Use nn.ReLU"):
+        text = from_model(chain, (4,)).summary()
+    assert [line.split()[:2] for line in text.split("\n") if "not spiking" in line] == [["1", "ReLU6"]]
+    assert text.endswith("\nNot spiking: '1'. Only ReLUs become neurons.")
+    assert "piking" not in from_model(cnn(), (1, 8, 8)).summary()
+
+
 class Late(nn.Module):
     """Registered in another order than it runs; a parameter of its own."""
 
@@ -194,6 +205,31 @@ def test_copies_go_on_from_the_states_and_are_independent():
         copied.reset_states()
         assert copied(x[:1]).shape[0] == 1
         assert next(iter(network.states.values())).shape[0] == 2
+
+
+@pytest.mark.parametrize("balance", ["weights", "thresholds"])
+def test_a_state_dict_restores_a_calibrated_network(balance, tmp_path):
+    x = spikes(3, 20, 1, 8, 8)
+    options = {"add_spiking_output": True, "reset": -0.5}
+    network = from_model(cnn(), calibration=x, balance=balance, bias_rescaling=2.0, **options)
+    torch.save(network.state_dict(), tmp_path / "network.pt")
+    fresh = from_model(cnn(), (1, 8, 8), **options)
+    assert fresh.scales == {}
+    fresh.load_state_dict(torch.load(tmp_path / "network.pt", weights_only=True))
+    assert (fresh.scales, fresh.bias_rescaling) == (network.scales, 2.0)
+    assert torch.equal(fresh(x), network(x))
+    assert str(fresh.compare_activations(x)) == str(network.compare_activations(x))
+
+
+def test_state_dicts_without_scales_load_and_leave_them():
+    network = from_model(cnn(), calibration=spikes(3, 20, 1, 8, 8))
+    scales, old = dict(network.scales), network.state_dict()
+    del old["_extra_state"]
+    network.load_state_dict(old)
+    assert network.scales == scales
+    holder = nn.ModuleDict({"network": network})
+    holder.load_state_dict({f"network.{name}": value for name, value in old.items()})
+    assert network.scales == scales
 
 
 def small():

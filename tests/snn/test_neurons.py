@@ -3,12 +3,25 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
 from chipflow.errors import ChipflowError
-from chipflow.snn import ALIF, IAF, LIF, ExpLeak, Gaussian, IAFRecurrent, LIFRecurrent, SingleExponential, SumPool2d, time_loop
+from chipflow.snn import (
+    ALIF,
+    IAF,
+    LIF,
+    ExpLeak,
+    Gaussian,
+    Heaviside,
+    IAFRecurrent,
+    LIFRecurrent,
+    SingleExponential,
+    SumPool2d,
+    time_loop,
+)
 
 
 def test_several_spikes_a_step_and_the_lower_bound():
@@ -81,6 +94,24 @@ def test_copies_state_dict_and_repr():
         (lambda: ExpLeak(-2.0), "tau_mem is -2"),
         (lambda: SingleExponential(0.0), "grad_width is 0"),
         (lambda: Gaussian(sigma=-1.0), "sigma is -1"),
+        (lambda: Gaussian(grad_scale=float("nan")), "grad_scale is nan"),
+        (lambda: SingleExponential("a"), "grad_width is 'a'"),
+        (lambda: Heaviside(float("inf")), "window is inf"),
+        (lambda: IAF(threshold="1"), "threshold is '1'"),
+        (lambda: IAF(threshold=None), "threshold is None"),
+        (lambda: IAF(threshold=True), "threshold is True"),
+        (lambda: IAF(threshold=torch.tensor([1.0, 2.0])), r"threshold is tensor\(\[1., 2.\]\)"),
+        (lambda: IAF(min_v_mem="-threshold"), "min_v_mem is '-threshold'"),
+        (lambda: IAF(reset=-2.0), r"reset is -2.0.*not below min_v_mem \(-1.0\)"),
+        (lambda: IAF(max_spikes=float("inf")), "max_spikes is inf"),
+        (lambda: IAF(batch_size=2.5), "batch_size is 2.5"),
+        (lambda: IAF(surrogate=Gaussian), "surrogate is <class"),
+        (lambda: IAF(surrogate=None), "surrogate is None"),
+        (lambda: LIF(None), "tau_mem is None"),
+        (lambda: LIF("a"), "tau_mem is 'a'"),
+        (lambda: LIF(float("inf")), "tau_mem is inf"),
+        (lambda: LIF(torch.empty(0)), r"tau_mem is \[\]"),
+        (lambda: IAFRecurrent(lambda spikes: spikes), "rec_connect is a function"),
     ],
 )
 def test_wrong_parameters_are_refused(make, message):
@@ -112,6 +143,58 @@ def test_wrong_input_is_refused_and_states_kept(input, message, way):
     neuron.name = "features.2"
     with pytest.raises(ChipflowError, match=r"Layer 'features.2' \(IAF\)"):
         neuron(input)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: IAF(record_states=True), lambda: IAFRecurrent(torch.nn.Linear(2, 2)), lambda: IAF().half()]
+)
+def test_what_is_not_finite_is_refused_on_every_way(make):
+    neuron = make()
+    with pytest.raises(ChipflowError, match="2 of 6 values"):
+        neuron(torch.tensor([[[0.5, float("nan")], [float("-inf"), 0.0], [1.0, 1.0]]]).to(neuron.threshold.dtype))
+    assert neuron.states == {}
+
+
+def test_numbers_of_torch_and_numpy_are_taken():
+    neuron = IAF(torch.tensor(0.5), np.float32(-0.25), np.float64(0.125), max_spikes=np.int64(2))
+    assert repr(neuron) == "IAF(threshold=0.5, min_v_mem=-0.25, reset=0.125, max_spikes=2)"
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "value", "message"),
+    [
+        (IAF(), "threshold", 0.0, "threshold has become 0.0"),
+        (IAF(), "threshold", -1.0, "threshold has become -1.0"),
+        (IAF(), "min_v_mem", 0.5, "min_v_mem has become 0.5"),
+        (LIF(3.0), "tau_mem", -0.5, "tau_mem is -0.5"),
+        (LIF(3.0, tau_syn=2.0, train_alphas=True), "alpha_syn", 1.5, "alpha_syn has become 1.5"),
+    ],
+)
+def test_numbers_that_became_wrong_are_refused_when_the_layer_runs(layer, name, value, message):
+    layer.load_state_dict(layer.state_dict() | {name: torch.tensor(value)})
+    with pytest.raises(ChipflowError, match=message):
+        layer(torch.ones(1, 2, 3))
+
+
+def test_time_constants_of_another_shape_are_refused():
+    with pytest.raises(ChipflowError, match=r"LIF: the input has shape \[1, 2, 4\], and tau_syn shape \[3\]"):
+        LIF(3.0, tau_syn=torch.tensor([3.0, 4.0, 5.0]))(torch.ones(1, 2, 4))
+    with pytest.raises(ChipflowError, match=r"tau_mem shape \[2, 4\]"):
+        LIF(torch.full((2, 4), 3.0))(torch.ones(1, 2, 4))
+
+
+def test_a_connection_that_cannot_run_is_named():
+    with pytest.raises(ChipflowError, match=r"IAFRecurrent: rec_connect cannot run on spikes of shape \[1, 4\]"):
+        IAFRecurrent(torch.nn.Linear(3, 4))(torch.ones(1, 3, 4))
+
+
+def test_states_of_inference_mode_go_on_in_training():
+    neuron = IAF()
+    with torch.inference_mode():
+        neuron(torch.full((1, 3, 2), 0.3))
+    x = torch.full((1, 3, 2), 0.3, requires_grad=True)
+    neuron(x).sum().backward()
+    assert neuron.v_mem.flatten().tolist() == pytest.approx([0.8, 0.8])
 
 
 def test_resets():
@@ -193,12 +276,38 @@ def test_copies_do_not_hold_graphs_and_go_on_from_the_same_states():
         assert torch.equal(copied(x), copy.deepcopy(neuron)(x))
 
 
+def test_recordings_equal_those_of_single_steps_and_hold_no_graph():
+    x = torch.rand(2, 9, 3, requires_grad=True)
+    neuron, single = LIF(4.0, tau_syn=3.0, record_states=True), LIF(4.0, tau_syn=3.0)
+    neuron(x)
+    for step in range(9):
+        single(x[:, step : step + 1])
+        for name, state in single.states.items():
+            assert torch.equal(neuron.recordings[name][:, step], state)
+    assert not copy.deepcopy(neuron).recordings["v_mem"].requires_grad
+    neuron.detach()
+    assert not neuron.recordings["v_mem"].requires_grad
+    neuron.reset_states()
+    assert neuron.recordings == {}
+
+
 def test_state_dict_restores_thresholds_bounds_and_time_constants():
     trained, fresh = (LIF(tau, threshold, low) for tau, threshold, low in ((3.0, 0.5, -0.25), (9.0, 1.0, -1.0)))
     fresh.load_state_dict(trained.state_dict())
     x = torch.rand(1, 20, 4) * 3
     assert torch.equal(fresh(x), trained(x))
     assert sorted(trained.state_dict()) == ["min_v_mem", "tau_mem", "threshold"]
+
+
+def test_state_dict_restores_the_value_of_a_reset(tmp_path):
+    trained, fresh = torch.nn.Sequential(IAF(reset=-0.25)), torch.nn.Sequential(IAF(reset=0.5))
+    torch.save(trained.state_dict(), tmp_path / "state.pt")
+    fresh.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert fresh[0].reset == -0.25
+    with pytest.raises(RuntimeError, match="reset_value"):
+        fresh.load_state_dict(torch.nn.Sequential(IAF()).state_dict())
+    with pytest.raises(RuntimeError, match="reset_value"):
+        torch.nn.Sequential(IAF()).load_state_dict(trained.state_dict())
 
 
 def test_time_constants_of_single_neurons():

@@ -20,6 +20,7 @@ from tests.snn.test_time_loop import FUSED, both
 assert os.environ.get("TRITON_INTERPRET") == "1", "run tests/snn/test_triton_kernels.py"
 
 # From here on, what is for CUDA runs on the CPU in this process.
+operators.KERNELS["cpu"] = cuda
 operators.neurons.register_kernel("cpu", cuda.forward)
 operators.neurons_backward.register_kernel("cpu", cuda.backward)
 

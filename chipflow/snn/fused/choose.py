@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from chipflow.errors import ChipflowError
-from chipflow.snn.dynamics import Constants, Rule, States, not_finite, run_loop
+from chipflow.snn.dynamics import Constants, Rule, States, refuse_not_finite, run_loop
 from chipflow.snn.fused import operators
 
 Way = Literal["auto", "loop"]
@@ -24,7 +23,7 @@ def time_loop(way: Way) -> Iterator[None]:
 
     Args:
         way: "auto": in one fused pass where there is a kernel for the layer and the device (numba's on the CPU; Triton's on CUDA, if it
-            is installed). "loop": step by step in plain torch, the reference, which is also differentiable twice.
+            is installed). "loop": step by step in plain torch, the reference, which is also differentiable twice, and forward.
 
     Raises:
         ChipflowError: for another way.
@@ -47,6 +46,5 @@ def run(input: Tensor, states: States, constants: Constants, rule: Rule, label: 
     """
     if _way == "auto" and operators.can_run(input, constants, rule):
         return operators.run(input, states, constants, rule, label)
-    if not torch.compiler.is_compiling() and not bool(torch.isfinite(input).all()):
-        raise not_finite(input, label)
+    refuse_not_finite(input, label)
     return run_loop(input, states, constants, rule)

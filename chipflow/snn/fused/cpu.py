@@ -66,7 +66,7 @@ def backward(
     results = [torch.empty_like(one, memory_format=torch.contiguous_format) for one in (x, v0, i0, b0)]
     sums = [torch.empty_like(v0) if want else v0.new_empty(0, 0) for want in wanted]
     arrays = [one.numpy() for one in (*results, *sums)]
-    kept = cpu_kernels.backward_values(x.shape[1], i0.numel() > 0, b0.numel() > 0)
+    kept = cpu_kernels.backward_values(x.shape[1], layer[-1])  # by its flags
     _in_parts(x, lambda first, last: cpu_kernels.backward(first, last, *layer, *given, *arrays), kept)
     return results[0], results[1], results[2], results[3], sums[0], sums[1], sums[2]
 

@@ -27,8 +27,8 @@ FLAGS = 6
 # Kinds of surrogate gradients.
 SINGLE_EXPONENTIAL, PERIODIC_EXPONENTIAL, GAUSSIAN, MULTI_GAUSSIAN, HEAVISIDE = range(5)
 
-CACHE_VALUES = 1 << 17  # values that fit the second level cache beside what streams through it
-ROW = 512  # neurons in a block, at most: longer rows gain nothing
+CACHE_VALUES = 1 << 18  # values that fit the second level cache beside what streams through it
+ROW = 1024
 FORWARD_VALUES = 8  # values that the forward pass keeps of each neuron of a block
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
@@ -39,6 +39,14 @@ def block_size(neurons, values_each):
     """Neurons in a block, so that this many values of each fit the cache."""
     fitting = max(16, CACHE_VALUES // max(1, values_each) // 16 * 16)
     return min(neurons, ROW, fitting)
+
+
+@compiled
+def _count(u, theta, zero, most):
+    """Spikes of one neuron."""
+    count = np.trunc(u / theta)
+    count = count if count > zero else zero
+    return count if count < most else most
 
 
 @compiled
@@ -65,21 +73,22 @@ def _step(x, v, v_next, i, i_next, b, b_next, theta, u, s, alpha_mem, alpha_syn,
             v_next[j] = u[j] if u[j] > low else low
         return
     if flags[ADAPTS]:
+        threshold, scale = numbers[THRESHOLD], numbers[ADAPT_SCALE]
         for j in range(size):
-            theta[j] = numbers[THRESHOLD] + numbers[ADAPT_SCALE] * b[j]
+            theta[j] = threshold + scale * b[j]
     most = numbers[MAX_SPIKES]
-    for j in range(size):
-        count = np.trunc(u[j] / theta[j])
-        count = count if count > zero else zero
-        s[j] = count if count < most else most
     if flags[SUBTRACTS]:
         for j in range(size):
-            after = u[j] - s[j] * theta[j]
+            count = _count(u[j], theta[j], zero, most)
+            after = u[j] - count * theta[j]
+            s[j] = count
             v_next[j] = after if after > low else low
     else:
         value = numbers[RESET_VALUE]
         for j in range(size):
-            after = u[j] if s[j] == zero else value
+            count = _count(u[j], theta[j], zero, most)
+            after = u[j] if count == zero else value
+            s[j] = count
             v_next[j] = after if after > low else low
     if flags[ADAPTS]:
         one = numbers[ONE]
@@ -129,28 +138,31 @@ def forward(first, last, x, v0, i0, b0, alpha_mem, alpha_syn, alpha_adapt, numbe
     steps, neurons = x.shape[1], x.shape[2]
     width = block_size(neurons, FORWARD_VALUES)
     blocks = (neurons + width - 1) // width
-    rows, states = np.empty((7, width), x.dtype), np.empty((3, 2, width), x.dtype)
-    finite = True
+    rows = np.empty((7, width), x.dtype)
+    v, i, b = np.empty((2, width), x.dtype), np.empty((2, width), x.dtype), np.empty((2, width), x.dtype)
+    finite, zero = True, numbers[ZERO]
     for task in range(first, last):
         sample, start = task // blocks, task % blocks * width
         size = min(width, neurons - start)
         am, asy, aad, k = _constants(rows, alpha_mem, alpha_syn, alpha_adapt, start, size, numbers, flags)
         theta, u, check = rows[4, :size], rows[5, :size], rows[6, :size]
         theta[:], check[:] = numbers[THRESHOLD], numbers[ZERO]
-        v, i, b = states[0, :, :size], states[1, :, :size], states[2, :, :size]
-        _load(v[0], v0, sample, start)
-        _load(i[0], i0, sample, start)
-        _load(b[0], b0, sample, start)
+        _load(v[0, :size], v0, sample, start)
+        _load(i[0, :size], i0, sample, start)
+        _load(b[0, :size], b0, sample, start)
         for t in range(steps):
             now, then = t % 2, (t + 1) % 2  # two rows each, so that a loop reads one and writes the other
             row, out = x[sample, t, start : start + size], s[sample, t, start : start + size]
             for j in range(size):
-                check[j] += row[j] * numbers[ZERO]  # not a number where the input is none or infinite
-            _step(row, v[now], v[then], i[now], i[then], b[now], b[then], theta, u, out, am, asy, aad, k, numbers, flags)
+                check[j] += row[j] * zero  # not a number where the input is none or infinite
+            _step(
+                row, v[now, :size], v[then, :size], i[now, :size], i[then, :size], b[now, :size], b[then, :size],
+                theta, u, out, am, asy, aad, k, numbers, flags,
+            )  # fmt: skip
         end = steps % 2
-        _store(v_end, v[end], sample, start)
-        _store(i_end, i[end], sample, start)
-        _store(b_end, b[end], sample, start)
+        _store(v_end, v[end, :size], sample, start)
+        _store(i_end, i[end, :size], sample, start)
+        _store(b_end, b[end, :size], sample, start)
         for j in range(size):
             finite &= check[j] == numbers[ZERO]
     return finite
@@ -164,10 +176,14 @@ def backward(
     """The gradients of what `forward` computed, for the same blocks; those of the alphas are [batch, neurons], or empty if not wanted."""
     steps, neurons = x.shape[1], x.shape[2]
     synaptic, adapts = flags[SYNAPTIC] != 0, flags[ADAPTS] != 0
-    width = block_size(neurons, backward_values(steps, synaptic, adapts))
+    spikes_matter = adapts or flags[SUBTRACTS] == 0
+    plain = flags[FIRES] and not synaptic and not spikes_matter
+    width = block_size(neurons, backward_values(steps, flags))
     blocks = (neurons + width - 1) // width
+    zero = numbers[ZERO]
     rows, ints = np.empty((13, width), x.dtype), np.empty(width, np.int32)
-    u, s, v = np.empty((steps, width), x.dtype), np.empty((steps, width), x.dtype), np.empty((steps + 1, width), x.dtype)
+    u, v = np.empty((steps, width), x.dtype), np.empty((steps + 1, width), x.dtype)
+    s = np.empty((steps if spikes_matter else 1, width), x.dtype)
     i = np.empty((steps + 1 if synaptic else 2, width), x.dtype)
     b, theta = np.empty((steps + 1 if adapts else 2, width), x.dtype), np.empty((steps if adapts else 1, width), x.dtype)
     for task in range(first, last):
@@ -180,47 +196,72 @@ def backward(
         _load(i[0, :size], i0, sample, start)
         _load(b[0, :size], b0, sample, start)
         for t in range(steps):
-            ti, tb = (t if synaptic else 0), (t if adapts else 0)
+            ti, tb, ts = (t if synaptic else 0), (t if adapts else 0), (t if spikes_matter else 0)
             _step(
                 x[sample, t, here], v[t, :size], v[t + 1, :size], i[ti, :size], i[ti + 1, :size], b[tb, :size], b[tb + 1, :size],
-                theta[tb, :size], u[t, :size], s[t, :size], am, asy, aad, k, numbers, flags,
+                theta[tb, :size], u[t, :size], s[ts, :size], am, asy, aad, k, numbers, flags,
             )  # fmt: skip
 
         gv, gi, gb, gu = rows[4, :size], rows[5, :size], rows[6, :size], rows[7, :size]
         g, scratch = rows[8, :size], rows[9, :size]
-        sums = rows[10:13, :size]  # of the gradients of alpha_mem, alpha_syn, alpha_adapt over time
-        sums[:] = numbers[ZERO]
+        sum_mem, sum_syn, sum_adapt = rows[10, :size], rows[11, :size], rows[12, :size]  # over time, of the alphas' gradients
+        sum_mem[:], sum_syn[:], sum_adapt[:] = zero, zero, zero
         _load(gv, grad_v_end, sample, start)
         _load(gi, grad_i_end, sample, start)
         _load(gb, grad_b_end, sample, start)
         for t in range(steps - 1, -1, -1):
-            ti, tb = (t if synaptic else 0), (t if adapts else 0)
-            th, before = theta[tb, :size], b[tb, :size]
+            ti, tb, ts = (t if synaptic else 0), (t if adapts else 0), (t if spikes_matter else 0)
+            row, gx, th, before = x[sample, t, here], grad_x[sample, t, here], theta[tb, :size], b[tb, :size]
             if flags[FIRES]:
-                _surrogate(u[t, :size], th, g, scratch, ints[:size], numbers, flags[KIND])
+                _surrogate(u[t, :size], th, g, scratch, ints[:size], numbers, flags)
+            if plain:
+                _through_plain(grad_s[sample, t, here], v[t + 1, :size], g, gv, gu, gx, am, k, numbers)
+                if grad_alpha_mem.size:
+                    _into_alpha(sum_mem, gu, v[t, :size], row, flags)
+                continue
             _through_reset(
-                grad_s[sample, t, here], v[t + 1, :size], s[t, :size], th, before, g, gv, gb, gu, sums[2], aad, numbers, flags
+                grad_s[sample, t, here], v[t + 1, :size], s[ts, :size], th, before, g, gv, gb, gu, sum_adapt, aad, numbers, flags
             )
             if grad_alpha_mem.size:
-                for j in range(size):
-                    sums[0, j] += gu[j] * v[t, j]
-            _through_current(
-                gu, gi, grad_x[sample, t, here], x[sample, t, here], i[ti, :size], i[ti + 1, :size], asy, k, sums, flags
-            )
+                _into_alpha(sum_mem, gu, v[t, :size], row, flags)
+            _through_current(gu, gi, gx, row, i[ti, :size], i[ti + 1, :size], asy, k, sum_mem, sum_syn, flags)
             for j in range(size):
                 gv[j] = am[j] * gu[j]
         _store(grad_v0, gv, sample, start)
         _store(grad_i0, gi, sample, start)
         _store(grad_b0, gb, sample, start)
-        _store(grad_alpha_mem, sums[0], sample, start)
-        _store(grad_alpha_syn, sums[1], sample, start)
-        _store(grad_alpha_adapt, sums[2], sample, start)
+        _store(grad_alpha_mem, sum_mem, sample, start)
+        _store(grad_alpha_syn, sum_syn, sample, start)
+        _store(grad_alpha_adapt, sum_adapt, sample, start)
 
 
 @compiled
-def backward_values(steps, synaptic, adapts):
+def backward_values(steps, flags):
     """Values that the backward pass keeps of each neuron of a block."""
-    return steps * (3 + (1 if synaptic else 0) + (2 if adapts else 0))
+    synaptic, adapts = flags[SYNAPTIC] != 0, flags[ADAPTS] != 0
+    return steps * (2 + (1 if synaptic else 0) + (2 if adapts else 0) + (1 if adapts or flags[SUBTRACTS] == 0 else 0))
+
+
+@compiled
+def _through_plain(out, after, g, gv, gu, gx, am, k, numbers):
+    """All of a step back in one loop, for neurons of a fixed threshold that is subtracted, without a synaptic current; the most common ones."""
+    zero, low, theta = numbers[ZERO], numbers[LOW], numbers[THRESHOLD]
+    for j in range(out.size):
+        from_state = gv[j] if after[j] > low else zero
+        of_u = from_state + (out[j] - theta * from_state) * g[j]
+        gu[j] = of_u
+        gx[j] = k[j] * of_u
+        gv[j] = am[j] * of_u
+
+
+@compiled
+def _into_alpha(sum_mem, gu, before, x, flags):
+    """What a step adds to the gradient of alpha_mem; with input that is normalised and has no current, through k too."""
+    for j in range(gu.size):
+        sum_mem[j] += gu[j] * before[j]
+    if flags[NORMALISED] and not flags[SYNAPTIC]:
+        for j in range(gu.size):
+            sum_mem[j] -= gu[j] * x[j]
 
 
 @compiled
@@ -240,8 +281,9 @@ def _through_reset(out, after, s, theta, before, g, gv, gb, gu, sum_adapt, aad, 
             gu[j] = out[j] + (one - aad[j]) * gb[j]
             gb[j] = aad[j] * gb[j]
         if flags[SUBTRACTS]:
+            scale = numbers[ADAPT_SCALE]
             for j in range(size):
-                gb[j] -= numbers[ADAPT_SCALE] * s[j] * gv[j]
+                gb[j] -= scale * s[j] * gv[j]
     else:
         for j in range(size):
             gu[j] = out[j]
@@ -254,43 +296,53 @@ def _through_reset(out, after, s, theta, before, g, gv, gb, gu, sum_adapt, aad, 
 
 
 @compiled
-def _through_current(gu, gi, gx, x, before, now, asy, k, sums, flags):
+def _through_current(gu, gi, gx, x, before, now, asy, k, sum_mem, sum_syn, flags):
     """From the gradient of u to that of the input (`gx`), through the synaptic current if there is one (`gi`, from a step to the one before)."""
     size = gu.size
     if not flags[SYNAPTIC]:
         for j in range(size):
             gx[j] = k[j] * gu[j]
-            if flags[NORMALISED]:
-                sums[0, j] -= gu[j] * x[j]
         return
     if flags[ADAPTS]:  # k is part of the current
         for j in range(size):
             gi[j] += gu[j]
-            sums[1, j] += gi[j] * k[j] * (before[j] + x[j])
+        for j in range(size):
+            sum_syn[j] += gi[j] * k[j] * (before[j] + x[j])
         if flags[NORMALISED]:
             for j in range(size):
-                sums[0, j] -= gi[j] * asy[j] * (before[j] + x[j])
+                sum_mem[j] -= gi[j] * asy[j] * (before[j] + x[j])
         for j in range(size):
             gi[j] = k[j] * asy[j] * gi[j]
     else:
         if flags[NORMALISED]:
             for j in range(size):
-                sums[0, j] -= gu[j] * now[j]
+                sum_mem[j] -= gu[j] * now[j]
         for j in range(size):
             gi[j] += k[j] * gu[j]
-            sums[1, j] += gi[j] * (before[j] + x[j])
+        for j in range(size):
+            sum_syn[j] += gi[j] * (before[j] + x[j])
+        for j in range(size):
             gi[j] = asy[j] * gi[j]
     for j in range(size):
         gx[j] = gi[j]
 
 
 @compiled
-def _surrogate(u, theta, out, scratch, ints, numbers, kind):
+def _surrogate(u, theta, out, scratch, ints, numbers, flags):
     """The derivative for a row; formulas as in `chipflow.snn.surrogate`, their parameters from SURROGATE on in their order."""
-    size = u.size
+    size, kind = u.size, flags[KIND]
     zero, one, half, two = numbers[ZERO], numbers[ONE], numbers[HALF], numbers[TWO]
     p0, p1, p2, p3, p4 = numbers[SURROGATE : SURROGATE + 5]
-    if kind == SINGLE_EXPONENTIAL:  # width, scale
+    if kind == SINGLE_EXPONENTIAL and not flags[ADAPTS]:  # width, scale
+        threshold = numbers[THRESHOLD]
+        per_width = one / (threshold * p0)
+        height = p1 * per_width
+        for j in range(size):
+            scratch[j] = -abs(u[j] - threshold) * per_width
+        _exp(scratch, out, ints)
+        for j in range(size):
+            out[j] = height * out[j]
+    elif kind == SINGLE_EXPONENTIAL:
         for j in range(size):
             scratch[j] = -abs(u[j] - theta[j]) / (theta[j] * p0)
         _exp(scratch, out, ints)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mnist_data import DataError
-
 Data = TypeVar("Data")
+
+
+class DataError(Exception):
+    """Files of a data set that are missing, or that are not what their names say."""
 
 
 def parse(
