@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 MEBIBYTE = 1 << 20
+STATUS_BLOCK = 1024  # bytes of what /proc calls kB
 COUNTING_BLOCK = 1 if sys.platform == "darwin" else 1024  # bytes that ru_maxrss counts in
 OWN = Path("/proc/self")
 
@@ -45,7 +46,7 @@ def _peak() -> int:
     with suppress(OSError):
         for line in (OWN / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+                return int(line.split()[1]) * STATUS_BLOCK
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * COUNTING_BLOCK

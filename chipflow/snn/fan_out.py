@@ -26,7 +26,7 @@ _SAMPLE_AXES: dict[int, tuple[type[nn.Module], ...]] = {
     3: (nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, SumPool2d),
     4: (nn.Conv3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d),
 }
-_KEPT = 512
+_KEPT = 500
 """Shapes whose numbers are kept; far more than the layers of a network."""
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BLUE = "#0072b2"
 DECADE = 10
-MOST_TICKS = 12
+MOST_TICKS = 11
 LABEL_WIDTH, LABEL_HEIGHT = 0.06, 0.06  # of the panel
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "chipflow",

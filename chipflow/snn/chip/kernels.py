@@ -89,7 +89,7 @@ def run_core(
         Spikes as positions of the output (int32), their `ends`, and how many updates were cut off at an end of the 16 bits.
     """
     ticks = ends.size - 1
-    out, out_ends = np.empty(max(1024, positions.size), np.int32), np.zeros(ticks + 1, np.int64)
+    out, out_ends = np.empty(max(1000, positions.size), np.int32), np.zeros(ticks + 1, np.int64)
     fired = np.empty(state.size, np.int32)
     end, cut_off = 0, 0
     for tick in range(ticks):

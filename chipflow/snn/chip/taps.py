@@ -82,7 +82,7 @@ class Taps:
         return np.ascontiguousarray(weights.transpose(1, 2, 3, 0)[:, :, self.columns], np.int32).ravel()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=200)
 def taps_of(geometry: Geometry) -> Taps:
     """The tables of a geometry."""
     features, height, width = geometry.output_shape

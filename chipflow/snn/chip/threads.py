@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-LEAST_VALUES = 1 << 15
+LEAST_VALUES = 30_000
 """Values that are worth the start of a second thread."""
 
 

@@ -103,5 +103,5 @@ def _in_parts(x: Tensor, part: Callable[[int, int], Any], values_each: int) -> l
     return list(pool.map(part, bounds[:-1], bounds[1:]))
 
 
-LEAST_VALUES = 1 << 15
+LEAST_VALUES = 30_000
 """Values of input for which a second thread is worth its start."""

@@ -28,7 +28,7 @@ FLAGS = 6
 SINGLE_EXPONENTIAL, PERIODIC_EXPONENTIAL, GAUSSIAN, MULTI_GAUSSIAN, HEAVISIDE = range(5)
 
 CACHE_VALUES = 1 << 18  # values that fit the second level cache beside what streams through it
-ROW = 1024
+BLOCK = 1024
 FORWARD_VALUES = 8  # values that the forward pass keeps of each neuron of a block
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
@@ -38,7 +38,7 @@ compiled = njit(nogil=True, cache=True, error_model="numpy")
 def block_size(neurons, values_each):
     """Neurons in a block, so that this many values of each fit the cache."""
     fitting = max(16, CACHE_VALUES // max(1, values_each) // 16 * 16)
-    return min(neurons, ROW, fitting)
+    return min(neurons, BLOCK, fitting)
 
 
 @compiled
@@ -181,7 +181,7 @@ def backward(
     width = block_size(neurons, backward_values(steps, flags))
     blocks = (neurons + width - 1) // width
     zero = numbers[ZERO]
-    rows, ints = np.empty((13, width), x.dtype), np.empty(width, np.int32)
+    rows, sums, ints = np.empty((10, width), x.dtype), np.empty((3, width), x.dtype), np.empty(width, np.int32)
     u, v = np.empty((steps, width), x.dtype), np.empty((steps + 1, width), x.dtype)
     s = np.empty((steps if spikes_matter else 1, width), x.dtype)
     i = np.empty((steps + 1 if synaptic else 2, width), x.dtype)
@@ -204,7 +204,7 @@ def backward(
 
         gv, gi, gb, gu = rows[4, :size], rows[5, :size], rows[6, :size], rows[7, :size]
         g, scratch = rows[8, :size], rows[9, :size]
-        sum_mem, sum_syn, sum_adapt = rows[10, :size], rows[11, :size], rows[12, :size]  # over time, of the alphas' gradients
+        sum_mem, sum_syn, sum_adapt = sums[0, :size], sums[1, :size], sums[2, :size]  # over time, of the alphas' gradients
         sum_mem[:], sum_syn[:], sum_adapt[:] = zero, zero, zero
         _load(gv, grad_v_end, sample, start)
         _load(gi, grad_i_end, sample, start)

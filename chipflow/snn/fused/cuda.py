@@ -18,7 +18,7 @@ from chipflow.snn.fused.description import Description
 HAS_TRITON = find_spec("triton") is not None
 """Whether it is installed; it is loaded by the first call."""
 
-MOST_NEURONS = 128
+LARGEST_BLOCK = 128
 """In a program: one for each thread of a block of four warps."""
 
 
@@ -85,7 +85,7 @@ def _options(layer: Description) -> dict[str, Any]:
 def _launch(kernel: Any, x: Tensor, *arguments: Any, **options: Any) -> None:
     """One program for each sample and block of neurons; `x` [batch, time, neurons] is the first argument."""
     batch, _, neurons = x.shape
-    block = min(MOST_NEURONS, max(32, 1 << (neurons - 1).bit_length()))
+    block = min(LARGEST_BLOCK, max(32, 1 << (neurons - 1).bit_length()))
     grid = (batch * -(-neurons // block),)
     with torch.cuda.device_of(x):
         # A fused multiply-add rounds once where the reference rounds twice.
