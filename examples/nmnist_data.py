@@ -42,7 +42,7 @@ def load_nmnist(folder: Path) -> Nmnist:
     """Both sets.
 
     Raises:
-        DataError: for missing or damaged files.
+        DataError: for missing or damaged files, lists among them.
     """
     return Nmnist(*(read_list(folder / name) for name in LISTS))
 
@@ -54,8 +54,11 @@ def read_list(path: Path) -> Recordings:
             f"N-MNIST is not in {path.parent}: no {path.name}. Get the files, for example from {SOURCE}, and name their folder "
             "with --data DIR, or put them into a folder 'nmnist_small' and set CHIPFLOW_DATA to the folder around it."
         )
-    table = np.loadtxt(path, dtype=np.int64, ndmin=2)
-    return Recordings([read_bs2(path.parent / f"{number}.bs2") for number, _ in table], torch.from_numpy(table[:, 1].copy()))
+    lines = [line.split() for line in path.read_text(errors="replace").splitlines() if line.strip() and not line.startswith("#")]
+    if not lines or not all(len(line) == 2 and all(word.isdecimal() for word in line) for line in lines):
+        raise DataError(f"{path} is damaged: expected lines of two numbers, recording and label. Get it again from {SOURCE}")
+    events = [read_bs2(path.parent / f"{number}.bs2") for number, _ in lines]
+    return Recordings(events, torch.tensor([int(label) for _, label in lines]))
 
 
 def read_bs2(path: Path) -> EventArray:

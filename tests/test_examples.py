@@ -100,11 +100,23 @@ def test_the_rate_of_a_neuron_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "relu.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    "content", ["", "#sample #class\n", "text\n", "3\n", "3\t7\t1\n", "3\t7\n3\n", "3\t-7\n", "3 7.5\n", "\xff\xfe\n"]
+)
+def test_damaged_lists_of_recordings_are_refused(example: Any, tmp_path: Path, content: str) -> None:
+    (tmp_path / "3.bs2").write_bytes(bytes([33, 1, 0x80, 0, 7]))
+    (tmp_path / "train1K.txt").write_bytes(content.encode("latin-1"))
+    with pytest.raises(
+        example("mnist_data").DataError, match=r"train1K\.txt is damaged: expected lines of two numbers.*Get it again"
+    ):
+        example("nmnist_data").read_list(tmp_path / "train1K.txt")
+
+
 @pytest.mark.parametrize("damage", ["no list", "no recording", "half an event"])
 def test_missing_or_damaged_recordings(example: Any, tmp_path: Path, damage: str) -> None:
     (tmp_path / "3.bs2").write_bytes(bytes([33, 1, 0x80, 0, 7, 2, 5, 0, 0, 4]))
     for name in ("train1K.txt", "test100.txt"):
-        (tmp_path / name).write_text("3\t7\n")
+        (tmp_path / name).write_bytes(b"#sample #class\r\n3\t7\r\n")
     data = example("nmnist_data").load_nmnist(tmp_path)
     assert [tuple(event) for event in data.test.events[0]] == [(2, 5, 4, 0), (33, 1, 7, 1)]
     assert data.train.labels.tolist() == [7]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from chipflow.errors import ChipflowError
 from chipflow.snn.analysis_text import summary_of
-from chipflow.snn.firing import FiringRates, FiringSums
-from chipflow.snn.synops import not_counted, spiking_part, weighted_layers
+from chipflow.snn.firing import FiringRates, FiringSums, check_rating
+from chipflow.snn.stateful import spiking_part
+from chipflow.snn.synops import not_counted, weighted_layers
 from chipflow.snn.synops_counter import SynopsTotals
+from chipflow.snn.synops_watch import SynopsWatch
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class LayerSynops:
         return self.per_step * 1e6 / self.dt_us
 
 
-class Analysis(SynopsTotals):
+class Analysis(SynopsWatch, SynopsTotals):
     """Synaptic operations and firing rates of all layers, over any number of calls of a model.
 
         with Analysis(network) as analysis:
@@ -72,40 +71,17 @@ class Analysis(SynopsTotals):
         saturated_at: what share of time steps with a spike makes a neuron saturated.
 
     Raises:
-        ChipflowError: for a model without such neurons, or numbers out of range; results before the first call of the model.
+        ChipflowError: for a model without such neurons, a `ChipFaithful`, or numbers out of range; results before the first call of the model.
     """
 
     def __init__(self, model: nn.Module, dt_us: float = 1000, *, saturated_at: float = 0.95) -> None:
-        if not dt_us > 0:
-            raise ChipflowError(f"Analysis: dt_us is {dt_us}, a time step must be longer than 0 us.")
-        if not 0 < saturated_at <= 1:
-            raise ChipflowError(
-                f"Analysis: saturated_at is {saturated_at}, it must be above 0 and at most 1 (a share of the time steps)."
-            )
+        check_rating("Analysis", dt_us, saturated_at)
         self.model = spiking_part(model)
         super().__init__(weighted_layers(self.model))
         self.dt_us = dt_us
         self.saturated_at = saturated_at
-        self._handles: list[RemovableHandle] = []
         self._firing: dict[str, FiringSums] = {}
         self._firing_now: dict[str, FiringSums] = {}
-
-    def start(self) -> Analysis:
-        """Begin, or go on, to look at calls of the model."""
-        if not self._handles:
-            self._handles = self._hook(self.model)
-        return self
-
-    def stop(self) -> None:
-        """Remove all hooks; the results stay."""
-        self._unhook(self._handles)
-        self._handles = []
-
-    def __enter__(self) -> Analysis:
-        return self.start()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.stop()
 
     def reset(self) -> None:
         """Forget all results."""

@@ -57,6 +57,20 @@ class FiringRates:
         return self.active >= self.saturated_at
 
 
+def check_rating(label: str, dt_us: float, saturated_at: float) -> None:
+    """Refuse options of firing rates that are out of range.
+
+    Raises:
+        ChipflowError: begins with `label`.
+    """
+    if not dt_us > 0:
+        raise ChipflowError(f"{label}: dt_us is {dt_us}, a time step must be longer than 0 us.")
+    if not 0 < saturated_at <= 1:
+        raise ChipflowError(
+            f"{label}: saturated_at is {saturated_at}, it must be above 0 and at most 1 (a share of the time steps)."
+        )
+
+
 @dataclass(frozen=True)
 class FiringSums:
     """Sums over batch and time for a layer of neurons.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError
 from chipflow.snn.analysis import Analysis
-from chipflow.snn.encoding.intensities import Images, whole
+from chipflow.snn.checks import whole
+from chipflow.snn.chip import ChipFaithful
+from chipflow.snn.encoding.intensities import Images
 from chipflow.snn.encoding.stochastic import bernoulli
-from chipflow.snn.stateful import stateful_layers
-from chipflow.snn.synops import spiking_part
+from chipflow.snn.stateful import spiking_part, stateful_layers
+from chipflow.snn.synops_counter import uncounted
 from chipflow.tables import table
 
 if TYPE_CHECKING:
@@ -124,43 +127,77 @@ def sweep_time_windows(
 ) -> WindowSweep:
     """Classify the images at each time window: encode, run from reset states, sum the output over time, take the largest.
 
-    Runs in evaluation mode without gradients. Afterwards the model is in the modes it was in, and its states are reset.
+    Runs in evaluation mode without gradients. Afterwards the model is in the modes it was in, and its states are reset; `get_synops` of a
+    network knows nothing of the sweep.
 
     Sample i is encoded by itself, with the seed `seed + i`, whatever the batches are. With `bernoulli` and `poisson`, the spikes of a
     shorter window are the first ones of a longer window: windows are compared on the same spikes.
 
     Args:
-        model: a spiking network that takes [batch, time, ...] and returns [batch, time, classes] (or more axes, flattened).
+        model: a spiking network that takes [batch, time, ...] and returns [batch, time, classes] (or more axes, flattened); a `ChipFaithful`, too,
+            for codes that give spikes.
         images: samples [N, ...] as `encode` takes them, with intensities from 0 to 1.
         labels: class indices [N].
         windows: numbers of time steps, at least 1 each; sorted, each run once.
         encode: (images, num_steps) -> raster; called with `seed=` for one sample at a time if it has such a parameter. Options go in by
-            `functools.partial(poisson, max_rate=0.5)`.
+            `functools.partial(poisson, max_rate=0.5)`, but for `seed` and `generator`.
         batch_size: samples that run at a time; memory grows with batch_size * window.
-        seed: of the first sample.
+        seed: of the first sample, 0 or more.
         progress: wraps the batches of each window, to show a progress bar.
 
     Raises:
-        ChipflowError: for windows, labels or images that cannot be used, a model without spiking neurons, or rasters or outputs without
-            the axes [batch, time, ...].
+        ChipflowError: for windows, labels or images that cannot be used, a code with a seed or generator of its own, a model without spiking
+            neurons, or rasters or outputs without the axes [batch, time, ...].
     """
-    steps = sorted({whole("a window", window) for window in windows})
-    batch_size = whole("batch_size", batch_size)
-    if not steps:
-        raise ChipflowError("windows is empty, give at least one number of time steps.")
+    steps, batch_size, seed = _checked_windows(windows), whole("batch_size", batch_size), whole("seed", seed, least=0)
+    _check_code(encode)
     targets = _checked_labels(labels, len(images))
     spiking = spiking_part(model)
     starts = range(0, len(images), batch_size)
     points: list[WindowPoint] = []
-    with _evaluation(spiking):
+    with _evaluation(spiking), uncounted(spiking):
         for num_steps in steps:
-            counts: list[Tensor] = []
-            with Analysis(spiking) as analysis:
-                for first in starts if progress is None else progress(starts, f"window of {num_steps} steps"):
-                    raster = _encoded(encode, images[first : first + batch_size], num_steps, seed + first)
-                    counts.append(_output_counts(spiking, raster))
-            points.append(_point(num_steps, torch.cat(counts), targets, analysis))
+            batches: list[_Batch] = []
+            for first in starts if progress is None else progress(starts, f"window of {num_steps} steps"):
+                raster = _encoded(encode, images[first : first + batch_size], num_steps, seed + first)
+                batches.append(_run(spiking, raster))
+            points.append(_point(num_steps, batches, targets))
     return WindowSweep(tuple(points), len(images), _name_of(encode))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a model did with a batch.
+
+    Attributes:
+        counts: output spikes [batch, classes], on the CPU.
+        synops: of all samples together, by layer.
+        analog: see WindowPoint.
+    """
+
+    counts: Tensor
+    synops: Mapping[str, float]
+    analog: Sequence[str]
+
+
+def _checked_windows(windows: Any) -> list[int]:
+    """In ascending order."""
+    if not isinstance(windows, Iterable):
+        raise ChipflowError(f"windows is {windows!r}, expected several numbers of time steps, or one in brackets: [20].")
+    steps = sorted({whole("a window", window) for window in windows})
+    if not steps:
+        raise ChipflowError("windows is empty, give at least one number of time steps.")
+    return steps
+
+
+def _check_code(encode: Encoder) -> None:
+    """Every sample has its own seed, which the sweep gives."""
+    bound = encode.keywords if isinstance(encode, functools.partial) else {}
+    for name in ("seed", "generator"):
+        if name in bound:
+            raise ChipflowError(
+                f"encode is a functools.partial with a {name}: take it out, and give seed= to sweep_time_windows, so that sample i has seed + i."
+            )
 
 
 def _checked_labels(labels: Any, number: int) -> Tensor:
@@ -201,12 +238,23 @@ def _encoded(encode: Encoder, images: Images, num_steps: int, seed: int) -> Tens
     return _checked_axes(raster, "the raster of `encode`", len(images), num_steps)
 
 
-def _output_counts(model: nn.Module, raster: Tensor) -> Tensor:
-    """Output spikes of each sample and class, on the CPU."""
+def _run(model: nn.Module, raster: Tensor) -> _Batch:
+    """A batch from reset states."""
     tensors = (tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
     like = next(tensors, torch.zeros(()))
     _reset_states(model)
-    output = model(raster.to(dtype=like.dtype, device=like.device))
+    input = raster.to(dtype=like.dtype, device=like.device)
+    if isinstance(model, ChipFaithful):
+        run = model.run(input)
+        return _Batch(_sums(run.output, raster), {name: synops.sum().item() for name, synops in run.synops.items()}, ())
+    with Analysis(model) as analysis:
+        counts = _sums(model(input), raster)
+    layers = analysis.layers.values()
+    return _Batch(counts, {layer.name: layer.total for layer in layers}, [layer.name for layer in layers if layer.analog])
+
+
+def _sums(output: Any, raster: Tensor) -> Tensor:
+    """Output spikes of each sample and class, on the CPU."""
     spikes = _checked_axes(output, "the output of the model", *raster.shape[:2]).cpu()
     return spikes.sum(1, dtype=torch.float64).flatten(1)  # half precision could not count beyond 2048
 
@@ -218,15 +266,20 @@ def _checked_axes(found: Any, what: str, batch: int, num_steps: int) -> Tensor:
     return found
 
 
-def _point(num_steps: int, counts: Tensor, labels: Tensor, analysis: Analysis) -> WindowPoint:
-    """Counts [N, classes] against labels [N]."""
+def _point(num_steps: int, batches: Sequence[_Batch], labels: Tensor) -> WindowPoint:
+    """All batches against labels [N]."""
+    counts = torch.cat([batch.counts for batch in batches])
     low, high, classes = int(labels.min()), int(labels.max()), counts.shape[1]
     if low < 0 or high >= classes:
         raise ChipflowError(f"labels run from {low} to {high}, but the model has the classes 0 to {classes - 1}.")
     right = counts.argmax(1) == labels
     tied = (counts == counts.amax(1, keepdim=True)).sum(1) > 1
-    analog = tuple(name for name, layer in analysis.layers.items() if layer.analog)
-    return WindowPoint(num_steps, _percent(right), _percent(tied), analysis.synops, analog)
+    totals: Counter[str] = Counter()
+    for batch in batches:
+        totals.update(batch.synops)
+    synops = {name: total / len(labels) for name, total in totals.items()}
+    analog = tuple(dict.fromkeys(name for batch in batches for name in batch.analog))
+    return WindowPoint(num_steps, _percent(right), _percent(tied), synops, analog)
 
 
 def _percent(which: Tensor) -> float:

@@ -11,6 +11,8 @@ small sums are carried on to the layer that reads them:
 
 So an average pool is followed if it is a module; average pools in functions (F.avg_pool2d, mean) are not. What arrives then is no whole number
 of spikes, and neither is a constant current. Such values are counted by their size, 0.3 as 0.3 spikes, and the layer is marked as `analog`.
+
+A chip-faithful network counts by itself, and is refused here.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from chipflow.errors import ChipflowError
+from chipflow.snn.chip import ChipFaithful
 from chipflow.snn.fan_out import Pool, Weighted, exact, fan_out, pooled, sample_axes
 from chipflow.snn.pooling import SumPool2d
 from chipflow.snn.stateful import StatefulLayer
@@ -52,6 +55,30 @@ class Spikes(NamedTuple):
     analog: Tensor | None = None
 
 
+class Place(NamedTuple):
+    """Where the values of a tensor lie. The memory is not kept alive, and its address alone would not do: what comes later may have the same.
+
+    Attributes:
+        storage: the memory.
+        layout: first value, and number of values; of values that do not follow one another also how they lie.
+    """
+
+    storage: weakref.ref[torch.UntypedStorage]
+    layout: tuple[Any, ...]
+
+    @staticmethod
+    def of(tensor: Tensor) -> Place | None:
+        """That of a tensor; None where no memory is known: to a compiler, and to transformations such as torch.func.grad."""
+        if torch.compiler.is_compiling():
+            return None
+        try:
+            storage = tensor.untyped_storage()
+        except NotImplementedError:
+            return None
+        shape = () if tensor.is_contiguous() else (*tensor.shape, *tensor.stride())
+        return Place(weakref.ref(storage), (tensor.storage_offset(), tensor.numel(), *shape))
+
+
 class SynopsHooks:
     """Hooks on a model that give `count` the spikes and synaptic operations of each layer with weights, whenever one runs.
 
@@ -67,7 +94,8 @@ class SynopsHooks:
     def __init__(self) -> None:
         self.axes: tuple[int, int] | None = None
         self._running = False
-        self._carried: list[tuple[Tensor | weakref.ref[Tensor], int, Spikes]] = []
+        self._handles: list[RemovableHandle] = []
+        self._carried: list[tuple[Tensor | Place, int, Spikes]] = []
 
     # --- what becomes of the counts ---
 
@@ -100,6 +128,11 @@ class SynopsHooks:
 
     def _hook(self, model: nn.Module) -> list[RemovableHandle]:
         """Attach everything; bound methods and partials, which become those of the copy where a model is copied."""
+        if any(isinstance(module, ChipFaithful) for module in model.modules()):
+            raise ChipflowError(
+                f"{type(self).__name__}: a chip-faithful network counts by itself: take `.synops`, `.counts` and `.firing_rates()` of its "
+                "run(...), and give the sum of its synops to `synops_loss`."
+            )
         if not any(isinstance(module, StatefulLayer) for module in model.modules()):
             raise ChipflowError(
                 f"{type(self).__name__}: the model ({type(model).__name__}) has no spiking neurons of chipflow. "
@@ -120,10 +153,10 @@ class SynopsHooks:
         handles.append(model.register_forward_hook(self._end))
         return handles
 
-    def _unhook(self, handles: list[RemovableHandle]) -> None:
-        for handle in handles:
+    def _unhook(self) -> None:
+        for handle in self._handles:
             handle.remove()
-        self._running, self._carried = False, []
+        self._handles, self._running, self._carried = [], False, []
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...]) -> None:
         self._running = not any(isinstance(value, Tensor) and value.is_meta for value in args)
@@ -208,21 +241,23 @@ class SynopsHooks:
         return tensor.detach()
 
     def _carry(self, tensor: Tensor, spikes: Spikes) -> None:
-        """Note the spikes behind a tensor; it is not kept alive for that where this can be avoided."""
-        keep = torch.compiler.is_compiling() or tensor.is_inference()
-        self._carried.append((tensor if keep else weakref.ref(tensor), _version(tensor), spikes))
+        """Note the spikes behind a tensor, which is not kept alive for that where its memory is known."""
+        self._carried.append((Place.of(tensor) or tensor, _version(tensor), spikes))
 
     def _spikes_behind(self, tensor: Any, *, by_itself: bool = False) -> Spikes | None:
         """The spikes noted for a tensor, or for one of which it is a view, if nothing wrote into it since (unless the layer at hand did)."""
+        if not isinstance(tensor, Tensor):
+            return None
+        place = Place.of(tensor)
         for noted, version, spikes in reversed(self._carried):
-            known = noted() if isinstance(noted, weakref.ref) else noted
-            if _is_same(known, tensor) and (by_itself or version == _version(tensor)):
+            same = noted == place if isinstance(noted, Place) else _is_same(noted, tensor)
+            if same and (by_itself or version == _version(tensor)):
                 return spikes
         return None
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: nothing of a call in progress."""
-        return self.__dict__ | {"_carried": [], "_running": False}
+        return self.__dict__ | {"_carried": [], "_running": False, "_handles": []}
 
 
 def is_spiking(module: nn.Module) -> bool:
@@ -237,33 +272,22 @@ def weighted_layers(model: nn.Module) -> list[str]:
 
 def not_counted(model: nn.Module) -> list[str]:
     """Names of other layers that have matrices or kernels of weights: transposed convolutions, attention, layers of the user's own."""
+    counted = tuple(f"{name}." for name in weighted_layers(model))  # what is inside of these computes their weights
     return [
         name
         for name, module in model.named_modules()
         if not isinstance(module, (Weighted, StatefulLayer))
+        and not name.startswith(counted)
         and any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
     ]
 
 
-def spiking_part(model: nn.Module) -> nn.Module:
-    """The spiking model of a converted network; any other model itself."""
-    found = getattr(model, "spiking_model", None)
-    return found if isinstance(found, nn.Module) else model
-
-
-def _is_same(known: Tensor | None, tensor: Any) -> bool:
-    """Whether both are one tensor, or views of the same memory with the same order of values."""
-    if known is None or known is tensor:
-        return known is not None
-    if not isinstance(tensor, Tensor) or known.numel() != tensor.numel():
+def _is_same(known: Tensor, tensor: Tensor) -> bool:
+    """Whether both are one tensor, or views of one with the same order of values: what is known in place of memory."""
+    if known is tensor:
+        return True
+    if known.numel() != tensor.numel() or not (known.is_contiguous() and tensor.is_contiguous()):
         return False
-    return known.is_contiguous() and tensor.is_contiguous() and _share_memory(known, tensor)
-
-
-def _share_memory(known: Tensor, tensor: Tensor) -> bool:
-    """For tensors with as many values; a compiler knows no addresses, but what is a view of what."""
-    if not torch.compiler.is_compiling():
-        return known.data_ptr() == tensor.data_ptr()
     one = known if known._base is None else known._base
     other = tensor if tensor._base is None else tensor._base
     return one is other and one.numel() == known.numel()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError
-from chipflow.snn.synops import SynopsHooks, weighted_layers
+from chipflow.snn.synops import SynopsHooks, not_counted, weighted_layers
 
 
 class SynopsTotals(SynopsHooks):
@@ -83,8 +85,10 @@ class SynopsCounter(SynopsTotals):
         counter.get_synops()
     """
 
-    def __init__(self, layers: Iterable[str]) -> None:
+    def __init__(self, layers: Iterable[str], not_counted: Iterable[str] = ()) -> None:
         super().__init__(layers)
+        self.paused = False
+        self._not_counted = tuple(not_counted)
         self._warned = False
 
     @classmethod
@@ -94,7 +98,7 @@ class SynopsCounter(SynopsTotals):
         Raises:
             ChipflowError: for a model without neurons of chipflow.
         """
-        counter = cls(weighted_layers(model))
+        counter = cls(weighted_layers(model), not_counted(model))
         counter._hook(model)
         return counter
 
@@ -107,22 +111,53 @@ class SynopsCounter(SynopsTotals):
     def get_synops(self) -> dict[str, float]:
         """Synaptic operations per sample of every layer with weights: the mean over all samples since the last `reset_synops()`.
 
-        Layers that did not run have 0. Warns, once, of layers whose input was no whole number of spikes.
+        Layers that did not run have 0. Warns, once, of layers whose input was no whole number of spikes, and of layers with weights that are not
+        counted.
 
         Raises:
             ChipflowError: if the model was not called since.
         """
-        samples, analog = self._seen(), self._analog_layers()
-        if analog and not self._warned:
+        samples, doubts = self._seen(), self._doubts()
+        if doubts and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"Synaptic operations of {', '.join(map(repr, analog))}: the input was no whole number of spikes (a constant current, or "
-                "what an average pool that is no module has divided), and was counted by its size.",
-                stacklevel=2,
-            )
+            warnings.warn(" ".join(doubts), stacklevel=2)
         return {name: total.item() / samples for name, total in self._totals.items()}
 
     def reset_synops(self) -> None:
         """Forget what was counted."""
         self._forget()
         self._warned = False
+
+    def _begin(self, model: nn.Module, args: tuple[Any, ...]) -> None:
+        super()._begin(model, args)
+        self._running = self._running and not self.paused
+
+    def _doubts(self) -> list[str]:
+        """What the numbers do not say."""
+        doubts: list[str] = []
+        if analog := self._analog_layers():
+            doubts.append(
+                f"Synaptic operations of {_quoted(analog)}: the input was no whole number of spikes (a constant current, or "
+                "what an average pool that is no module has divided), and was counted by its size."
+            )
+        if self._not_counted:
+            doubts.append(f"Synaptic operations of {_quoted(self._not_counted)} are not counted, although there are weights.")
+        return doubts
+
+
+@contextmanager
+def uncounted(model: nn.Module) -> Iterator[None]:
+    """The counters of a model and of its parts stand still inside of `with`."""
+    found = (SynopsCounter.of(module) for module in model.modules())
+    running = [counter for counter in found if counter is not None and not counter.paused]
+    for counter in running:
+        counter.paused = True
+    try:
+        yield
+    finally:
+        for counter in running:
+            counter.paused = False
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

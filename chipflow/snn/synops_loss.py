@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from chipflow.errors import ChipflowError
-from chipflow.snn.synops import SynopsHooks, spiking_part
+from chipflow.snn.stateful import spiking_part
+from chipflow.snn.synops_watch import SynopsWatch
 
 
 def synops_loss(synops: Tensor, target: float, *, only_above: bool = False) -> Tensor:
@@ -38,7 +36,7 @@ def synops_loss(synops: Tensor, target: float, *, only_above: bool = False) -> T
     return excess.square().to(torch.get_default_dtype())
 
 
-class SynopsLoss(SynopsHooks):
+class SynopsLoss(SynopsWatch):
     """Collects the synaptic operations of a model as it runs, with their graph, and makes a loss of them.
 
         with SynopsLoss(network, target=200_000) as synops_loss:
@@ -57,14 +55,15 @@ class SynopsLoss(SynopsHooks):
         model: a network from `from_model`, or any module that holds neurons of chipflow; takes [batch, time, ...], or merged axes where the
             neurons know the number of samples or time steps.
         target: synaptic operations per sample, all layers together.
-        relative: whether `target` is a share of what the first call counts, 0.5 for half as many.
+        relative: whether `target` is a share of what the first call counts, 0.5 for half as many. Calls without any operations are passed over.
         only_above: whether fewer operations than the target are as good as the target.
 
     Attributes:
         synops: of the last call: synaptic operations [batch] by layer, with graph. For a target of a layer's own, give `synops_loss` its entry.
 
     Raises:
-        ChipflowError: for a model without neurons of chipflow, a target that is not above 0, or input whose samples cannot be told apart.
+        ChipflowError: for a model without neurons of chipflow, a `ChipFaithful`, a target that is not above 0, or input whose samples cannot be
+            told apart.
     """
 
     per_sample = True
@@ -80,27 +79,21 @@ class SynopsLoss(SynopsHooks):
         self.only_above = only_above
         self.synops: dict[str, Tensor] = {}
         self._now: dict[str, Tensor] = {}
-        self._first: float | None = None
-        self._handles: list[RemovableHandle] = []
+        self._first = 0.0  # synaptic operations per sample
 
-    def __enter__(self) -> SynopsLoss:
-        self._handles = self._hook(self.model)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._unhook(self._handles)
-        self._handles = []
+    def stop(self) -> None:
+        """Remove all hooks, and let go of the graph of the last call."""
+        super().stop()
         self.begin()
 
     def __call__(self) -> Tensor:
         """The loss of the last call of the model, without axes.
 
         Raises:
-            ChipflowError: if there was none.
+            ChipflowError: if there was none, or a relative target has no call with operations yet.
         """
         total = self.total
-        if self._first is None:
-            self._first = float(total.detach().mean())
+        self._first = self._first or float(total.detach().mean())
         return synops_loss(total, self.target_synops, only_above=self.only_above)
 
     @property
@@ -115,13 +108,14 @@ class SynopsLoss(SynopsHooks):
         """The target as a number of synaptic operations per sample.
 
         Raises:
-            ChipflowError: if it is relative, and the loss was not called yet.
+            ChipflowError: if it is relative, and the loss was not called yet for a call with operations.
         """
         if not self.relative:
             return self.target
         if not self._first:
             raise ChipflowError(
-                "SynopsLoss: the target is a share of the synaptic operations of the first call, and there are none."
+                "SynopsLoss: the target is a share of the synaptic operations of the first call that has any, and there was none yet: "
+                "give an absolute target."
             )
         return self.target * self._first
 

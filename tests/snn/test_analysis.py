@@ -460,6 +460,36 @@ def test_errors_say_what_to_do():
         run(small, torch.zeros(2, 1, 5, 5), torch.zeros(2, 1, 6, 6))
 
 
+def test_an_error_about_maps_of_different_sizes_changes_no_result():
+    small = nn.Sequential(nn.Conv2d(1, 2, 3), IAF(num_timesteps=2))
+    with Analysis(small) as analysis, torch.no_grad():
+        small(torch.ones(2, 1, 5, 5))
+        before = analysis.samples, analysis.steps, analysis.synops, analysis.neurons["1"].rate
+        with pytest.raises(ChipflowError, match="has neurons of shape"):
+            small(torch.ones(2, 1, 6, 6))
+        assert (analysis.samples, analysis.steps, analysis.synops, analysis.neurons["1"].rate) == before
+        small[1].reset_states()
+        small(torch.ones(2, 1, 5, 5))
+    assert analysis.samples == 2
+    assert analysis.synops == before[2]
+
+
+def test_transformed_tensors_have_no_memory_to_be_found_by():
+    model = nn.Sequential(nn.Linear(4, 3), IAF(), nn.Identity(), nn.Linear(3, 2))
+    raster, parameters = spikes(2, 5, 4, rate=0.8), dict(model.named_parameters())
+
+    def loss(parameters):
+        model[1].reset_states()
+        return torch.func.functional_call(model, parameters, (raster,)).sum()
+
+    with Analysis(model) as analysis:
+        torch.func.grad(loss)(parameters)
+        model[1].reset_states()
+        once = analysis.synops
+        model(raster)
+    assert analysis.synops == once
+
+
 def test_the_summary_reads_well():
     network = converted(add_spiking_output=True)
     network.spiking_model.extra = nn.ConvTranspose2d(1, 1, 2)

@@ -8,7 +8,7 @@ from torch import nn
 
 from chipflow.snn import IAF, Gaussian, Heaviside, MultiGaussian, PeriodicExponential, SingleExponential
 from chipflow.snn.chip import ChipFaithful
-from tests.snn.chip_networks import random_raster
+from tests.snn.chip_networks import random_events, random_raster
 
 SURROGATES = [SingleExponential(), PeriodicExponential(0.3), Gaussian(), MultiGaussian(), Heaviside(0.5)]
 
@@ -116,6 +116,46 @@ def test_gradients_are_those_of_autograd_through_a_plain_loop(reset, low):
     theirs = torch.autograd.grad(loss, [weight, bias, raster])
     torch.testing.assert_close(mine[0], theirs[0] / 4, rtol=1e-4, atol=1e-5)  # the average pool's factor is in the chip's weights
     torch.testing.assert_close(mine[1:], theirs[1:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("ticks", [1, 3])
+def test_gradients_of_recordings_with_several_clock_ticks_a_step(ticks):
+    """As above; a bias counts as often as the clock ticks in a step."""
+    torch.manual_seed(4)
+    surrogate, dt_us = PeriodicExponential(), 10 * ticks
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), IAF(0.6, -0.5, surrogate=surrogate))
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([0.05, -0.02, 0.01]))
+    recordings = [random_events((2, 5, 5), count, 8 * dt_us, count) for count in (150, 70)]
+    faithful = ChipFaithful(model, (2, 5, 5))
+    run = faithful.run(recordings, dt_us=dt_us, num_steps=8, time_step_us=10)
+    random = torch.randn(run.output.shape, generator=torch.Generator().manual_seed(9))
+    mine = torch.autograd.grad((run.output * random).sum(), [model[0].weight, model[0].bias])
+
+    numbers = faithful.quantised()["0"]
+    scale, theta = numbers.record.scale, torch.tensor(numbers.threshold / numbers.record.scale)
+    weight, bias = (torch.from_numpy(one / scale).float().requires_grad_() for one in (numbers.weights, numbers.biases))
+    faithful.reset_states()
+    v, loss = torch.zeros(2, 3, 3, 3), torch.zeros(())
+    for t in range(8):
+        step = [cut(events, t * dt_us, (t + 1) * dt_us) for events in recordings]
+        faithful(step, dt_us=dt_us, num_steps=1, time_step_us=10)
+        integers = torch.from_numpy(faithful.integer_states()["0"])
+        u = v + nn.functional.conv2d(run.arrived["0"][:, t], weight) + ticks * bias[:, None, None]
+        s = u * surrogate(u, theta).detach()
+        w = (u - s * theta) * (integers > numbers.lower_bound)
+        v = (integers / scale).float() + w - w.detach()
+        loss = loss + (s * random[:, t]).sum()
+    theirs = torch.autograd.grad(loss, [weight, bias])
+    assert run.output.sum() > 20
+    torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def cut(events, start, end):
+    """The events of a step, its beginning at 0."""
+    found = events[(events["t"] >= start) & (events["t"] < end)].copy()
+    found["t"] -= start
+    return found
 
 
 def test_rounding_is_passed_straight_through():

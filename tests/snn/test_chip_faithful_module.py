@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from chipflow import from_model
 from chipflow.errors import ChipflowError, EventError, QuantizationError, UnsupportedModelError
 from chipflow.events import make_events
-from chipflow.snn import IAF, LIF, IAFRecurrent, SumPool2d
+from chipflow.snn import IAF, LIF, Analysis, IAFRecurrent, SumPool2d, SynopsCounter, SynopsLoss, synops_loss
 from chipflow.snn.chip import ChipFaithful
 from tests.snn.chip_networks import random_raster
 
@@ -100,6 +101,74 @@ def test_a_converted_network_and_a_forward_that_flattens():
     assert faithful(random_raster(SHAPE, 2, 8, 0)).shape == (2, 8, 4)
 
 
+class Flattening(nn.Module):
+    """A network whose forward flattens in its own way; the size of the batch may come from before."""
+
+    def __init__(self, flatten):
+        super().__init__()
+        self.conv, self.one, self.linear, self.two, self.flatten = (
+            nn.Conv2d(1, 3, 3),
+            IAF(0.5),
+            nn.Linear(48, 4),
+            IAF(0.5),
+            flatten,
+        )
+
+    def forward(self, x):
+        batch = x.shape[0]
+        return self.two(self.linear(self.flatten(self.one(self.conv(x)), batch)))
+
+
+@pytest.mark.parametrize(
+    "flatten",
+    [
+        lambda x, batch: x.view(x.size(0), -1),
+        lambda x, batch: x.view(x.size(dim=0), 48),
+        lambda x, batch: x.reshape(x.shape[0], -1),
+        lambda x, batch: x.reshape((batch, -1)),
+        lambda x, batch: torch.reshape(x, (x.size()[0], -1)),
+        lambda x, batch: torch.reshape(x, shape=[batch, -1]),
+        lambda x, batch: x.view(-1, 48),
+        lambda x, batch: x.flatten(1),
+        lambda x, batch: torch.flatten(x, start_dim=1, end_dim=-1),
+    ],
+)
+def test_flattening_by_functions(flatten):
+    torch.manual_seed(0)
+    model = Flattening(flatten)
+    as_modules = nn.Sequential(model.conv, model.one, nn.Flatten(), model.linear, model.two)
+    raster = random_raster(SHAPE, 2, 8, 0)
+    assert torch.equal(ChipFaithful(model)(raster), ChipFaithful(as_modules)(raster))
+
+
+@pytest.mark.parametrize(
+    ("flatten", "words"),
+    [
+        (
+            lambda x, batch: x.view(batch, x.size(1), -1),
+            r"The call of size in <lambda> \(test_chip_.*, line \d+: .*torch.flatten\(x, 1\)",
+        ),
+        (lambda x, batch: x.view(batch, 3, 16), r"The call of view in .* is nothing that a core does\. Of functions only"),
+        (lambda x, batch: x.view(-1), "The call of view in"),
+        (lambda x, batch: x.flatten(2), r"The call of flatten in .* flattens axes 2 to -1: use torch.flatten\(x, 1\)"),
+        (lambda x, batch: torch.sigmoid(x), "The call of sigmoid in"),
+        (lambda x, batch: x.reshape(batch * 1, -1), "The call of mul in"),
+    ],
+)
+def test_other_functions_are_refused_with_their_line(flatten, words):
+    with pytest.raises(UnsupportedModelError, match=words):
+        ChipFaithful(Flattening(flatten))
+
+
+def test_flattening_between_weights_and_neurons_is_refused():
+    class Between(Flattening):
+        def forward(self, x):
+            return self.one(self.conv(x).flatten(1))
+
+    with pytest.raises(UnsupportedModelError, match=r"The call of flatten in .* stands between 'conv' and its neurons"):
+        ChipFaithful(Between(None))
+
+
 def chain(*layers):
     return nn.Sequential(*layers)
 
@@ -156,7 +225,10 @@ class Conditional(nn.Module):
         (chain(nn.Flatten(), CONV, IAF()), "Layer '1': reads what is flattened"),
         (chain(nn.Flatten(2), CONV, IAF()), "Layer '0': flattens axes 2 to -1"),
         (chain(nn.Flatten()), "no Conv2d or Linear layer with IAF neurons"),
-        (Skip(), "Layer 'add': does not read just the output of the layer before it"),
+        (
+            Skip(),
+            r"The call of add in forward \(test_chip_.*, line \d+: return self.neurons.* does not read just the output of the layer before",
+        ),
         (Twice(), "Layer 'conv': runs twice"),
         (Conditional(), "cannot trace Conditional"),
     ],
@@ -188,6 +260,52 @@ def test_rasters_of_any_dtype(dtype):
     assert torch.equal(ChipFaithful(small_model())(raster.to(dtype)), ChipFaithful(small_model())(raster))
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int64, np.float16, ">f4", np.float64])
+def test_rasters_of_numpy(dtype):
+    raster = random_raster(SHAPE, 2, 6, 0).clamp(max=1)
+    array = raster.numpy().astype(dtype)
+    array.flags.writeable = False
+    expected = ChipFaithful(small_model())(raster)
+    assert torch.equal(ChipFaithful(small_model())(array), expected)
+    assert torch.equal(ChipFaithful(small_model())(array[::-1]), expected.flip(0))
+    with pytest.raises(ChipflowError, match="1 values that are no spike counts"):
+        ChipFaithful(small_model())(np.where(np.arange(36).reshape(1, 1, 1, 6, 6) == 3, 0.5, 0.0))
+
+
+def test_a_list_of_rasters_is_told_to_be_stacked():
+    raster = random_raster(SHAPE, 2, 6, 0)
+    for rasters in (list(raster), list(raster.numpy())):
+        with pytest.raises(ChipflowError, match=r"list of rasters, .*torch\.stack"):
+            ChipFaithful(small_model(), SHAPE)(rasters)
+
+
+def test_firing_rates_of_a_run():
+    faithful, raster = ChipFaithful(small_model()), random_raster(SHAPE, 2, 12, 0)
+    run = faithful.run(raster)
+    rates = run.firing_rates(500, saturated_at=0.1)
+    assert list(rates) == ["0", "4"]
+    counts = run.counts["0"].detach().double().flatten(0, 1)
+    assert torch.equal(rates["0"].rates, counts.mean(0))
+    assert torch.equal(rates["0"].dead, counts.sum(0) == 0)
+    assert torch.equal(rates["0"].saturated, (counts > 0).double().mean(0) >= 0.1)
+    assert 0 < rates["0"].saturated.sum() < rates["0"].neurons
+    assert rates["0"].rate_hz == pytest.approx(float(counts.mean()) * 2000)
+    with pytest.raises(ChipflowError, match="firing_rates: dt_us is 0"):
+        run.firing_rates(0)
+
+
+def test_hooks_that_count_operations_refuse_it():
+    faithful = ChipFaithful(small_model())
+    for hooks in (Analysis(faithful), Analysis(nn.Sequential(faithful)), SynopsLoss(faithful, target=5)):
+        with pytest.raises(ChipflowError, match=r"a chip-faithful network counts by itself: .*run.*synops_loss"):
+            hooks.start()
+    with pytest.raises(ChipflowError, match="counts by itself"):
+        SynopsCounter.attach(faithful)
+    run = faithful.run(random_raster(SHAPE, 2, 12, 0))
+    synops_loss(torch.stack(list(run.synops.values())).sum(0), target=100).backward()
+    assert faithful.model[0].weight.grad.abs().sum() > 0
+
+
 def test_a_map_needs_flattening_before_a_linear_layer():
     with pytest.raises(UnsupportedModelError, match=r"Layer '0': got a map .*a Flatten in front"):
         ChipFaithful(nn.Sequential(nn.Linear(4, 2), IAF()), (1, 2, 2))
@@ -202,6 +320,9 @@ def test_rasters_that_hold_no_spike_counts_are_refused_and_change_nothing():
         raster[0, 1, 0, 2, 2] = value
         with pytest.raises(ChipflowError, match=r"shape \[1, 2, 1, 6, 6\]\) holds 1 values that are no spike counts"):
             faithful(raster)
+    for most in (1e5, 1e30):
+        with pytest.raises(ChipflowError, match=r"holds a value of 1(00000|e\+30): .*at most 50,000 are taken"):
+            faithful(torch.full((1, 2, *SHAPE), most))
     for shape in [(2, 3, 6, 6), (0, 3, 1, 6, 6), (1, 0, 1, 6, 6)]:
         with pytest.raises(ChipflowError, match=r"expected \[batch, time, channels, y, x\]"):
             faithful(torch.zeros(shape))
@@ -222,7 +343,10 @@ def test_rasters_that_hold_no_spike_counts_are_refused_and_change_nothing():
     [
         ({}, "Recordings need dt_us="),
         ({"dt_us": 0}, "dt_us is 0"),
+        *(({"dt_us": value}, f"dt_us is {value!r}, it must be a whole number") for value in (float("nan"), "10", True, 2.5)),
         ({"dt_us": 10, "num_steps": 0}, "num_steps is 0"),
+        ({"dt_us": 10, "num_steps": 1.5}, "num_steps is 1.5"),
+        ({"dt_us": 10, "time_step_us": "5"}, "time_step_us is '5'"),
         ({"dt_us": 10, "time_step_us": 3}, "must be a multiple of time_step_us = 3"),
         (
             {"dt_us": 10, "num_steps": 3},

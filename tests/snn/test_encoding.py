@@ -232,6 +232,18 @@ def test_features_are_maps_of_one_pixel():
     assert torch.equal(from_events(recordings, (5,), 8, 10), raster.int())
 
 
+def test_recordings_may_come_one_by_one():
+    recordings = to_events(bernoulli(grey(3, 5), 8, sample_ndim=1), 10)
+    assert torch.equal(from_events((events for events in recordings), (5,), 8, 10), from_events(recordings, (5,), 8, 10))
+
+
+@pytest.mark.parametrize("encode", [bernoulli, poisson])
+def test_wrong_seeds(encode):
+    for seed in (1.5, "1", -1, None):
+        with pytest.raises(ChipflowError, match=f"seed is {seed!r}, it must be a whole number of at least 0"):
+            encode(torch.zeros(1, 2, 2), 3, seed=seed)
+
+
 def test_late_events_are_refused_or_left_out():
     early, late = make_events([0, 1], 0, [0, 9], 0), make_events([0, 1, 2], 0, [5, 20, 305], 0)
     message = (
@@ -250,7 +262,12 @@ def test_late_events_are_refused_or_left_out():
         ([make_events(3, 0, 0, 0)], {}, r"recording 0: event 0 \(x=3, y=0, p=0, t=0 us\) lies outside"),
         ([make_events(0, 0, 0, 0), np.zeros(3)], {}, "recording 1: events must be a structured array"),
         (make_events(0, 0, 0, 0), {}, r"a single event array, expected a list of them: \[events\]"),
+        (5, {}, "recordings is 5, expected a list of event arrays"),
         ([], {"shape": (2, 3)}, r"shape is \(2, 3\), expected \(c, y, x\) or \(features,\)"),
+        ([], {"shape": 4}, r"shape is 4, expected \(c, y, x\) or \(features,\)"),
+        ([], {"shape": (0, 4, 4)}, "a side of shape is 0, it must be a whole number of at least 1"),
+        ([], {"shape": (2.5,)}, "a side of shape is 2.5"),
+        ([], {"num_steps": 2**40, "dt_us": 2**40}, r"dt_us is 1099511627776: .* beyond the largest time of an event"),
         ([], {"num_steps": 0}, "num_steps is 0"),
         ([], {"dt_us": 0.5}, "dt_us is 0.5"),
         ([], {"on_late": "ignore"}, "on_late is 'ignore'"),
@@ -268,6 +285,7 @@ def test_wrong_recordings(recordings, options, message):
         (torch.tensor([[[1.0]], [[0.5]]]), 1000, "sample 1: a raster holds whole spike counts"),
         (torch.tensor([[[-1]]]), 1000, "sample 0: a raster holds whole spike counts"),
         (torch.zeros(1, 1, 1), 0, "dt_us is 0"),
+        (torch.ones(1, 3, 1), 2**62, "dt_us is 4611686018427387904: 3 steps of so many microseconds end beyond the largest time"),
     ],
 )
 def test_wrong_rasters(raster, dt_us, message):

@@ -117,6 +117,49 @@ def test_leaves_the_model_as_it_was_with_states_reset():
     assert torch.is_grad_enabled()
 
 
+def test_the_counter_of_the_network_knows_nothing_of_it():
+    network, images = random_network(), grey(3)
+    network(bernoulli(images, 5).float())
+    before = network.get_synops()
+    sweep_time_windows(network, images, [0, 1, 2], (3, 8))
+    assert network.get_synops() == before
+    network.reset_states()
+    network(torch.zeros(3, 5, 1, 6, 6))
+    assert network.get_synops()["0"] == before["0"] / 2  # it counts again
+
+
+def test_a_chip_faithful_network_counts_by_itself():
+    network, images = random_network(), grey(5)
+    with torch.no_grad():
+        for index in (0, 4):
+            network.spiking_model[index].weight.abs_()
+    faithful = network.chip_faithful()
+    (point,) = sweep_time_windows(faithful, images, [0, 1, 2, 3, 4], (9,), batch_size=2, seed=3).points
+    faithful.reset_states()
+    run = faithful.run(torch.cat([bernoulli(image, 9, seed=3 + number) for number, image in enumerate(images)]))
+    assert point.layer_synops == pytest.approx({name: synops.mean().item() for name, synops in run.synops.items()})
+    assert list(point.layer_synops) == ["0", "4"]
+    assert point.layer_synops["4"] > 0
+    assert point.accuracy == pytest.approx(20 * (run.output.sum(1).argmax(1) == torch.arange(5)).sum().item())
+    with pytest.raises(ChipflowError, match="values that are no spike counts"):
+        sweep_time_windows(faithful, images, [0, 1, 2, 3, 4], (9,), encode=constant_current)
+
+
+def test_half_precision_counts_as_far_as_it_takes():
+    """2,049 spikes are more than 2,048, which float16 cannot tell apart."""
+
+    def encode(images, num_steps):
+        raster = torch.zeros(len(images), num_steps, 1, 1, 3)
+        raster[:, 1:, ..., 0] = 1
+        raster[..., 1] = 1
+        return raster
+
+    (point,) = sweep_time_windows(
+        pixel_network().spiking_model.half(), torch.zeros(1, 1, 1, 3), [1], (2049,), encode=encode
+    ).points
+    assert (point.accuracy, point.ties) == (100, 0)
+
+
 def test_analog_input_is_marked():
     sweep = partial(sweep_time_windows, random_network(), grey(3), [0, 1, 2], (3,))
     assert [point.analog for point in sweep(encode=constant_current).points] == [("0",)]
@@ -141,6 +184,17 @@ def test_progress_wraps_the_batches_of_each_window():
         ({"windows": ()}, "windows is empty"),
         ({"windows": (10, 0)}, "a window is 0, it must be a whole number of at least 1"),
         ({"windows": (2.5,)}, "a window is 2.5"),
+        ({"windows": 20}, r"windows is 20, expected several numbers of time steps, or one in brackets: \[20\]"),
+        ({"seed": 1.5}, "seed is 1.5, it must be a whole number of at least 0"),
+        ({"seed": -1}, "seed is -1"),
+        (
+            {"encode": partial(bernoulli, seed=7)},
+            "encode is a functools.partial with a seed: take it out, and give seed= to sweep_time_windows",
+        ),
+        (
+            {"encode": partial(partial(poisson, generator=torch.Generator()), max_rate=0.5)},
+            "with a generator: .* give seed= to sweep",
+        ),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"labels": [0, 1]}, r"labels have shape \[2\] .*for each of the 3 images"),
         ({"labels": [0.0, 1.0, 2.0]}, "dtype torch.float64"),

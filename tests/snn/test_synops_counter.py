@@ -12,7 +12,7 @@ from torch import nn
 from chipflow.errors import ChipflowError
 from chipflow.snn import IAF, Network, from_model
 from chipflow.snn.analysis import Analysis
-from chipflow.snn.synops_counter import SynopsCounter
+from chipflow.snn.synops_counter import SynopsCounter, uncounted
 
 
 def network(counted=True):
@@ -81,6 +81,59 @@ def test_it_keeps_no_graph_and_no_tensor_of_a_call():
     assert not any(value.requires_grad for value in counter._totals.values())
     assert all(found.analog_model[i].weight.grad is None for i in (0, 3))
     assert all(found.spiking_model[i].weight.grad.abs().sum() > 0 for i in (0, 3, 8))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_no_layers_output_is_kept_alive_until_the_call_ends(mode):
+    found, outputs, alive = network(), [], []
+    layers = found.spiking_model
+    for layer in (layers[1], layers[2], layers[6]):
+        layer.register_forward_hook(lambda _m, _a, out: outputs.append((weakref.ref(out), weakref.ref(out.untyped_storage()))))
+    layers[8].register_forward_pre_hook(lambda *_: alive.extend(each() is not None for pair in outputs[:2] for each in pair))
+    with mode():
+        found(raster())
+    assert alive == [False] * 4
+    assert counter_of(found).get_synops()["8"] > 0
+
+
+def test_a_call_that_uses_parameters_in_its_own_way_is_no_call():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.neurons = nn.Linear(3, 2), IAF()
+
+        def forward(self, x):
+            return self.neurons(nn.functional.linear(x, self.linear.weight))
+
+    model = Own()
+    counter = SynopsCounter.attach(model)
+    model(torch.ones(2, 4, 3))
+    with pytest.raises(ChipflowError, match=r"no call of the model .*does not call its layers"):
+        counter.get_synops()
+
+
+def test_layers_that_are_not_counted_are_told_once():
+    model = nn.Sequential(nn.ConvTranspose2d(1, 2, 2), nn.Conv2d(2, 1, 2), IAF(num_timesteps=2))
+    nn.utils.parametrizations.weight_norm(model[1])
+    counter = SynopsCounter.attach(model)
+    model(torch.zeros(2, 1, 3, 3))
+    with pytest.warns(UserWarning, match="Synaptic operations of '0' are not counted, although"):
+        assert list(counter.get_synops()) == ["1"]
+    counter.get_synops()  # no second warning, which would be an error here
+
+
+def test_paused_counters_stand_still():
+    found = network()
+    found(raster())
+    before = counter_of(found).get_synops()
+    with uncounted(found):
+        with uncounted(found):
+            found(raster(5, 7))
+        found(raster(5, 7))
+    assert counter_of(found).get_synops() == before
+    found.reset_states()
+    found(torch.zeros(2, 4, 1, 12, 12))
+    assert counter_of(found).get_synops()["0"] == before["0"] / 2
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

@@ -95,6 +95,65 @@ def test_merged_axes_recurrent_neurons_and_functions_between_layers():
             assert all(count > 0 for count in analysis.synops.values())
 
 
+def test_hooks_are_there_once_and_leave_nothing():
+    found = network()
+    before = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in found.modules()]
+    loss = SynopsLoss(found, target=100)
+    with loss:
+        found(raster())
+        once = loss.total.detach()
+    found.reset_states()
+    with loss, loss.start():
+        found(raster())
+        assert torch.equal(loss.total, once)
+    assert [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in found.modules()] == before
+
+
+def test_nothing_of_a_call_that_failed_stays():
+    """Not its graph; and later calls of parts are not taken for parts of it."""
+    found, kept = network(), []
+
+    def put_into_graph(_module, _args, output):
+        mark = Mark()
+        output.grad_fn.metadata["mark"] = mark
+        kept.append(weakref.ref(mark))
+
+    handles = [
+        found.spiking_model[1].register_forward_hook(put_into_graph),
+        found.spiking_model[4].register_forward_pre_hook(lambda *_: 1 / 0),
+    ]
+    loss = SynopsLoss(found, target=100)
+    with pytest.raises(ZeroDivisionError), loss:
+        found(raster())
+    for handle in handles:
+        handle.remove()
+    found.reset_states()
+    gc.collect()
+    assert len(kept) == 1
+    assert kept[0]() is None
+    with loss:
+        found.spiking_model[0](torch.zeros(2, 1, 12, 12))  # no multiple of 3 samples
+
+
+def test_a_relative_target_waits_for_a_call_with_operations():
+    found = network()
+    for layer in found.spiking_model.modules():
+        if getattr(layer, "bias", None) is not None:
+            nn.init.zeros_(layer.bias)
+    with SynopsLoss(found, target=0.5, relative=True) as loss:
+        found(torch.zeros(3, 5, 1, 12, 12))
+        with pytest.raises(ChipflowError, match="there was none yet: give an absolute target"):
+            loss()
+        found.reset_states()
+        found(raster())
+        assert loss().item() == pytest.approx(1)
+        first = loss.target_synops
+        found.reset_states()
+        found(torch.zeros(3, 5, 1, 12, 12))
+        assert loss().item() == pytest.approx(1)
+        assert loss.target_synops == first > 0
+
+
 def trained(weight, **target):
     """Synaptic operations per sample in every step of a training, and the loss that was on."""
     found, data, labels = network(), raster(8, 10), torch.arange(8) % 3

@@ -9,6 +9,7 @@ import torch.fx
 from torch import nn
 
 from chipflow.errors import UnsupportedModelError
+from chipflow.snn.chip.reshaping import called, flattened_axes, is_size, place_of
 from chipflow.snn.chip.taps import Pair
 from chipflow.snn.iaf import IAF
 from chipflow.snn.pooling import SumPool2d
@@ -18,6 +19,7 @@ LIBRARIES = ("torch.nn.", "chipflow.snn.")
 """Modules whose `forward` comes from here are one layer; others are looked into."""
 
 KNOWN = "Known are Conv2d, Linear, IAF, AvgPool2d, SumPool2d, Flatten, Dropout and Identity, one after the other."
+FUNCTIONS = "Of functions only torch.flatten(x, 1) and x.view(x.size(0), -1) are known; use modules for others."
 ADVICE: dict[str, str] = {
     **dict.fromkeys(
         ("BatchNorm1d", "BatchNorm2d"),
@@ -108,15 +110,28 @@ class _Chain:
             if isinstance(module, nn.AvgPool2d):
                 front.factor *= 1 / (size[0] * size[1])
         elif isinstance(module, nn.Flatten):
-            self.flatten(name, module.start_dim, module.end_dim)
+            if (module.start_dim, module.end_dim) != (1, -1):
+                raise refused(name, f"flattens axes {module.start_dim} to {module.end_dim}: use start_dim=1, end_dim=-1")
+            front.flattened = True
         else:
             raise refused(name, f"{_kind(module)} is nothing that a core does: {ADVICE.get(_kind(module), KNOWN)}")
 
-    def flatten(self, name: str, start: int, end: int) -> None:
-        """A Flatten layer or function."""
-        if (start, end) != (1, -1):
-            raise refused(name, f"flattens axes {start} to {end}: use start_dim=1, end_dim=-1")
-        self.front.flattened = True
+    def call(self, node: torch.fx.Node) -> None:
+        """The next call of a function, which may flatten."""
+        axes, front = flattened_axes(node), self.front
+        if axes is None:
+            raise UnsupportedModelError(f"The call of {called(node)} {place_of(node)} is nothing that a core does. {FUNCTIONS}")
+        if axes != (1, -1):
+            start, end = axes
+            raise UnsupportedModelError(
+                f"The call of flatten {place_of(node)} flattens axes {start} to {end}: use torch.flatten(x, 1)."
+            )
+        if front.synapses is not None:
+            raise UnsupportedModelError(
+                f"The call of {called(node)} {place_of(node)} stands between '{front.synapses[0]}' and its neurons: put IAF directly behind the "
+                "weights, and this behind it."
+            )
+        front.flattened = True
 
 
 def chain_of(model: nn.Module) -> tuple[list[Part], bool]:
@@ -132,18 +147,28 @@ def chain_of(model: nn.Module) -> tuple[list[Part], bool]:
         if node.op == "placeholder" and last is None:
             last = node
             continue
-        if node.op in ("placeholder", "get_attr") or list(node.all_input_nodes) != [last]:
-            raise refused(
-                str(node.target) if node.op == "call_module" else node.name,
-                "does not read just the output of the layer before it, and here cores are one chain: write the model without branches, "
-                "further inputs and parameters outside of layers",
+        if is_size(node):
+            continue
+        if node.op in ("placeholder", "get_attr") or [read for read in node.all_input_nodes if not is_size(read)] != [last]:
+            raise UnsupportedModelError(
+                f"{_subject(node)} does not read just the output of the layer before it, and here cores are one chain: write the model "
+                "without branches, further inputs and parameters outside of layers."
             )
         if node.op == "call_module":
             chain.add(str(node.target), model.get_submodule(str(node.target)))
         elif node.op != "output":
-            _add_function(chain, node)
+            chain.call(node)
         last = node
     return _finished(chain)
+
+
+def _subject(node: torch.fx.Node) -> str:
+    """A node in messages."""
+    if node.op == "call_module":
+        return f"Layer '{node.target}'"
+    if node.op in ("placeholder", "get_attr"):
+        return f"The {'input' if node.op == 'placeholder' else 'parameter'} '{node.target}'"
+    return "The output" if node.op == "output" else f"The call of {called(node)} {place_of(node)}"
 
 
 def refused(name: str, problem: str) -> UnsupportedModelError:
@@ -221,17 +246,10 @@ def _window(name: str, module: Any) -> Pair:
     return size
 
 
-def _add_function(chain: _Chain, node: Any) -> None:
-    """x.flatten(1) is a Flatten; no other function has a place in a chain."""
-    named = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-    if named != "flatten":
-        raise refused(node.name, f"the function {named} stands in forward: use modules. {KNOWN}".rstrip("."))
-    start, end = (*node.args[1:], 0, -1)[0], (*node.args[2:], -1)[0]
-    chain.flatten(node.name, node.kwargs.get("start_dim", start), node.kwargs.get("end_dim", end))
-
-
 def _traced(model: nn.Module) -> torch.fx.Graph:
     class Tracer(torch.fx.Tracer):
+        record_stack_traces = True  # for messages
+
         def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
             return _is_one_layer(m)
 

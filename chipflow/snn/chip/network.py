@@ -24,6 +24,9 @@ from chipflow.snn.chip.streams import (
     stream_of_recordings,
 )
 from chipflow.snn.chip.taps import Geometry, taps_of
+from chipflow.snn.fan_out import exact
+from chipflow.snn.firing import FiringRates, FiringSums, check_rating
+from chipflow.snn.stateful import spiking_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,23 @@ class ChipRun:
     def synops(self) -> dict[str, Tensor]:
         """Synaptic operations [batch] of every core, float64, with graph: synapses that events reach, those of weight 0 included."""
         return {name: _synops(self.arrived[name], geometry) for name, geometry in self.geometries.items()}
+
+    def firing_rates(self, dt_us: float = 1000, *, saturated_at: float = 0.95) -> dict[str, FiringRates]:
+        """How often the neurons of every core fired; dead and saturated ones among them.
+
+        Args:
+            dt_us: length of a step in microseconds, for rates per second.
+            saturated_at: what share of steps with a spike makes a neuron saturated.
+
+        Raises:
+            ChipflowError: for numbers out of range.
+        """
+        check_rating("firing_rates", dt_us, saturated_at)
+        rates: dict[str, FiringRates] = {}
+        for name, counts in self.counts.items():
+            sums = FiringSums.of(counts, counts.detach().sum((0, 1), dtype=exact(counts.device)))
+            rates[name] = sums.rates(name, dt_us, saturated_at)
+        return rates
 
 
 class ChipFaithful(nn.Module):
@@ -85,7 +105,7 @@ class ChipFaithful(nn.Module):
         super().__init__()
         if quantization not in ("default", "sinabs"):
             raise ChipflowError(f"quantization is {quantization!r}, it must be 'default' or 'sinabs' to train with.")
-        self.model: nn.Module = getattr(model, "spiking_model", model)
+        self.model: nn.Module = spiking_part(model)
         shape = getattr(model, "input_shape", None) if input_shape is None else input_shape
         self.input_shape = None if shape is None else tuple(int(side) for side in shape)
         parts, self.flattens_output = chain_of(self.model)
@@ -95,7 +115,7 @@ class ChipFaithful(nn.Module):
 
     def forward(
         self,
-        input: Tensor | Sequence[Any],
+        input: Tensor | npt.NDArray[Any] | Sequence[Any],
         *,
         dt_us: int | None = None,
         num_steps: int | None = None,
@@ -106,7 +126,7 @@ class ChipFaithful(nn.Module):
 
     def run(
         self,
-        input: Tensor | Sequence[Any],
+        input: Tensor | npt.NDArray[Any] | Sequence[Any],
         *,
         dt_us: int | None = None,
         num_steps: int | None = None,
@@ -115,8 +135,8 @@ class ChipFaithful(nn.Module):
         """Run all cores.
 
         Args:
-            input: a raster of spike counts [batch, time, channels, y, x] (or [batch, time, features]), whose events come in the order of
-                `chipflow.events.raster_to_events`; or a list of recordings, event arrays in their own order, for which `dt_us` is needed.
+            input: a raster of spike counts [batch, time, channels, y, x] (or [batch, time, features]), a tensor or an array, whose events come in the
+                order of `chipflow.events.raster_to_events`; or a list of recordings, event arrays in their own order, for which `dt_us` is needed.
             dt_us: microseconds of a step of recordings. Steps say when spikes are counted, and what the gradient sees; nothing of the run.
             num_steps: steps of recordings; by default up to the last event of all.
             time_step_us: microseconds between two ticks of the slow clock, which `dt_us` is a multiple of; by default `dt_us`.
@@ -127,12 +147,12 @@ class ChipFaithful(nn.Module):
             QuantizationError: for a layer that could not fire on the chip.
             UnsupportedModelError: for a shape that the layers do not take.
         """
-        if isinstance(input, Tensor):
+        if _is_raster(input):
             if not (dt_us is None and num_steps is None and time_step_us is None):
                 raise ChipflowError(
                     "dt_us, num_steps and time_step_us are for recordings; a raster has its steps, with a clock tick each."
                 )
-            spikes, shape, ticks_per_step = self._of_raster(input)
+            spikes, shape, ticks_per_step = self._of_raster(_as_tensor(input))
         else:
             spikes, shape, ticks_per_step = self._of_recordings(input, dt_us, num_steps, time_step_us)
         geometries, numbers = self._geometries(shape), self.quantised()
@@ -203,10 +223,15 @@ class ChipFaithful(nn.Module):
         return Spikes(stream_of_raster(counts.detach().cpu().numpy()), counts), shape, 1
 
     def _of_recordings(
-        self, recordings: Sequence[Any], dt_us: int | None, num_steps: int | None, time_step_us: int | None
+        self, recordings: Any, dt_us: int | None, num_steps: int | None, time_step_us: int | None
     ) -> tuple[Spikes, tuple[int, ...], int]:
         if not isinstance(recordings, list | tuple) or not recordings:
             raise ChipflowError(f"The input is {_described(recordings)}, expected a raster (a tensor) or a list of event arrays.")
+        if any(_is_raster(each) for each in recordings):
+            raise ChipflowError(
+                "The input is a list of rasters, expected a single raster [batch, time, ...], which torch.stack makes of them, or a list of "
+                "event arrays."
+            )
         if self.input_shape is None:
             raise ChipflowError(
                 "Recordings do not tell the size of the map: give ChipFaithful(model, input_shape=(channels, y, x))."
@@ -221,6 +246,18 @@ class ChipFaithful(nn.Module):
         assert self.input_shape is not None
         weight = self._cores()[0].part.synapses.weight
         return torch.from_numpy(raster_of_stream(stream, self.input_shape, ticks_per_step)).to(weight.device)
+
+
+def _is_raster(value: Any) -> bool:
+    """Rather than an event array, whose elements have fields."""
+    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "biuf")
+
+
+def _as_tensor(raster: Any) -> Tensor:
+    """An array as a copy: torch takes neither all of numpy's dtypes nor arrays that are read-only or run backwards."""
+    if isinstance(raster, Tensor):
+        return raster
+    return torch.from_numpy(np.array(raster, np.float64 if raster.dtype.itemsize > 4 else np.float32, order="C"))
 
 
 def _synops(arrived: Tensor, geometry: Geometry) -> Tensor:

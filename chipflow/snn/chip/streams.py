@@ -12,8 +12,11 @@ import numpy.typing as npt
 from chipflow.errors import ChipflowError, EventError
 from chipflow.events import EventArray, as_events
 from chipflow.events.array import describe, outside
+from chipflow.snn.checks import whole
 
 Positions = npt.NDArray[np.int32]
+MOST_EVENTS = 50_000
+"""Events of a pixel in a step of a raster; more are a mistake that would fill the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +61,8 @@ def stream_of_raster(raster: npt.NDArray[Any]) -> Stream:
     Raises:
         ChipflowError: for values that are no whole counts of 0 or more.
     """
-    whole = _whole(raster).reshape(*raster.shape[:2], -1)
     positions, ends = [], []
-    for sample in whole:
+    for sample in _counts(raster).reshape(*raster.shape[:2], -1):
         step, place = np.nonzero(sample)
         positions.append(np.repeat(place, sample[step, place]).astype(np.int32))
         ends.append(_from_zero(sample.sum(1)))
@@ -121,10 +123,8 @@ def clock_of(recordings: Sequence[EventArray], dt_us: int | None, num_steps: int
     """
     if dt_us is None:
         raise ChipflowError("Recordings need dt_us=, the microseconds of a step of the result.")
-    ticks = dt_us if time_step_us is None else time_step_us
-    for name, value in (("dt_us", dt_us), ("num_steps", num_steps), ("time_step_us", ticks)):
-        if value is not None and (value < 1 or value != int(value)):
-            raise ChipflowError(f"{name} is {value}, it must be a whole number from 1.")
+    dt_us, ticks = whole("dt_us", dt_us), whole("time_step_us", dt_us if time_step_us is None else time_step_us)
+    num_steps = None if num_steps is None else whole("num_steps", num_steps)
     if dt_us % ticks:
         raise ChipflowError(
             f"dt_us is {dt_us}, it must be a multiple of time_step_us = {ticks}: the slow clock ticks at ends of steps."
@@ -134,7 +134,7 @@ def clock_of(recordings: Sequence[EventArray], dt_us: int | None, num_steps: int
         if not lasts:
             raise ChipflowError("There is no event in any of the recordings: give num_steps.")
         num_steps = max(lasts) // dt_us + 1
-    return Clock(int(dt_us), int(num_steps), int(ticks))
+    return Clock(dt_us, num_steps, ticks)
 
 
 def _check_inside(number: int, array: EventArray, shape: tuple[int, int, int], clock: Clock) -> None:
@@ -149,16 +149,20 @@ def _check_inside(number: int, array: EventArray, shape: tuple[int, int, int], c
         )
 
 
-def _whole(raster: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    whole = np.nan_to_num(raster, nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
-    wrong = (whole != raster) | (whole < 0)
+def _counts(raster: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    wrong = ~(np.isfinite(raster) & (raster >= 0) & (raster == np.rint(raster)))
     if wrong.any():
         example = raster[wrong][0]
         raise ChipflowError(
             f"The raster (shape {list(raster.shape)}) holds {int(wrong.sum())} values that are no spike counts, such as {example:g}: events are "
             "whole numbers of 0 or more. Encode intensities as spikes first, with chipflow.snn.bernoulli for example."
         )
-    return whole
+    if raster.size and raster.max() > MOST_EVENTS:
+        raise ChipflowError(
+            f"The raster (shape {list(raster.shape)}) holds a value of {raster.max():g}: so many events of a pixel in a single step, where at most "
+            f"{MOST_EVENTS:,} are taken. Divide it, or give finer steps."
+        )
+    return raster.astype(np.int64)
 
 
 def _from_zero(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from chipflow.errors import ChipflowError
+from chipflow.snn.checks import whole
 
 Images = Tensor | npt.NDArray[Any]
 """Intensities from 0 to 1, [batch, c, y, x] or [c, y, x], or as `sample_ndim` says."""
@@ -30,13 +31,6 @@ def intensities(images: Images, num_steps: int, sample_ndim: int) -> Tensor:
         raise ChipflowError(f"images have shape {list(values.shape)}, expected {_expected(values.ndim, sample_ndim)}")
     _check_range(values)
     return values if values.ndim == sample_ndim + 1 else values[None]
-
-
-def whole(name: str, value: int) -> int:
-    """The value, which is refused unless it is a whole number from 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ChipflowError(f"{name} is {value}, it must be a whole number of at least 1.")
-    return int(value)
 
 
 def _as_float(images: Images) -> Tensor:

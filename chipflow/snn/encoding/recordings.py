@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from chipflow.errors import ChipflowError, EventError
 from chipflow.events import EventArray, as_events, events_to_raster, raster_to_events
-from chipflow.snn.encoding.intensities import whole
+from chipflow.snn.checks import whole
 
 OnLate = Literal["error", "drop"]
 """What happens to events after the last step: all are refused, or these are left out."""
@@ -31,7 +31,8 @@ def to_events(raster: Tensor | npt.NDArray[Any], dt_us: int = 1000) -> list[Even
 
     Raises:
         EventError: for counts that are not whole or below 0, or coordinates that do not fit an event; the message names the sample.
-        ChipflowError: for another number of axes, or a step that is no whole number of microseconds.
+        ChipflowError: for another number of axes, a step that is no whole number of microseconds, or steps so long that times of events, int64,
+            cannot hold them.
     """
     counts = raster.numpy(force=True) if isinstance(raster, Tensor) else np.asarray(raster)
     dt_us = whole("dt_us", dt_us)
@@ -39,6 +40,7 @@ def to_events(raster: Tensor | npt.NDArray[Any], dt_us: int = 1000) -> list[Even
         hint = " Give a single sample its axis of the batch: raster[None]." if counts.ndim == 4 else ""
         expected = "[batch, time, c, y, x] or [batch, time, features]"
         raise ChipflowError(f"the raster has shape {list(counts.shape)}, expected {expected}.{hint}")
+    _check_end(counts.shape[1], dt_us)
     samples = counts if counts.ndim == 5 else counts[..., None, None]
     return [_one_to_events(sample, number, dt_us) for number, sample in enumerate(samples)]
 
@@ -51,7 +53,7 @@ def _one_to_events(sample: npt.NDArray[Any], number: int, dt_us: int) -> EventAr
 
 
 def from_events(
-    recordings: Sequence[Any],
+    recordings: Iterable[Any],
     shape: tuple[int, ...],
     num_steps: int,
     dt_us: int = 1000,
@@ -74,15 +76,13 @@ def from_events(
     Raises:
         EventError: for events outside the map or after the end, or arrays that are no events; the message names the recording, `.index`
             is the first such event.
-        ChipflowError: for another number of axes in `shape`, no steps, or a step that is no whole number of microseconds.
+        ChipflowError: for a `shape` that is none, no steps, or a step that is no whole number of microseconds, or too long as above.
     """
     num_steps, dt_us = whole("num_steps", num_steps), whole("dt_us", dt_us)
     if on_late not in ("error", "drop"):
         raise ChipflowError(f"on_late is {on_late!r}, it must be 'error' or 'drop'.")
-    if len(shape) not in (1, 3):
-        raise ChipflowError(f"shape is {tuple(shape)}, expected (c, y, x) or (features,).")
-    if isinstance(recordings, np.ndarray) and recordings.dtype.names is not None:
-        raise ChipflowError("recordings is a single event array, expected a list of them: [events].")
+    _check_end(num_steps, dt_us)
+    shape, recordings = _checked_shape(shape), _checked_list(recordings)
     c, y, x = shape if len(shape) == 3 else (shape[0], 1, 1)
     raster = torch.zeros((len(recordings), num_steps, c, y, x), dtype=torch.int32)
     for number, recording in enumerate(recordings):
@@ -92,6 +92,27 @@ def from_events(
         except EventError as error:
             raise EventError(f"recording {number}: {error}", error.index) from error
     return raster.reshape(len(recordings), num_steps, *shape)
+
+
+def _check_end(num_steps: int, dt_us: int) -> None:
+    if num_steps * dt_us > np.iinfo(np.int64).max:
+        raise ChipflowError(
+            f"dt_us is {dt_us}: {num_steps} steps of so many microseconds end beyond the largest time of an event, 2 ** 63 - 1 us."
+        )
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, Sequence) or len(shape) not in (1, 3):
+        raise ChipflowError(f"shape is {shape!r}, expected (c, y, x) or (features,).")
+    return tuple(whole("a side of shape", side) for side in shape)
+
+
+def _checked_list(recordings: Any) -> list[Any]:
+    if isinstance(recordings, np.ndarray) and recordings.dtype.names is not None:
+        raise ChipflowError("recordings is a single event array, expected a list of them: [events].")
+    if not isinstance(recordings, Iterable):
+        raise ChipflowError(f"recordings is {recordings!r}, expected a list of event arrays.")
+    return list(recordings)
 
 
 def _until(events: EventArray, num_steps: int, dt_us: int, on_late: OnLate) -> EventArray:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from chipflow.errors import ChipflowError
+from chipflow.snn.checks import whole
 from chipflow.snn.encoding.intensities import Images, intensities
 
 HIGHEST_RATE = 100.0
@@ -88,7 +89,7 @@ def poisson(
 def _cpu_generator(seed: int, generator: torch.Generator | None) -> torch.Generator:
     """Random numbers are drawn on the CPU wherever the images are: devices have different generators."""
     if generator is None:
-        return torch.Generator().manual_seed(seed)
+        return torch.Generator().manual_seed(whole("seed", seed, least=0))
     if generator.device.type != "cpu":
         raise ChipflowError(
             f"generator draws on {generator.device}, expected torch.Generator('cpu'): the same spikes on all devices."
