@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from chipflow.errors import ChipflowError, UnsupportedModelError
-from chipflow.snn.surrogate import is_number
+from chipflow.snn.checks import is_number
 
 
 def check_model(model: Any) -> None:

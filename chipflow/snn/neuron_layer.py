@@ -8,10 +8,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from chipflow.snn.checks import is_one_number
 from chipflow.snn.dynamics import Constants, Reset, Rule, States, append_states, refuse_not_finite, run_loop, step
 from chipflow.snn.fused import run
 from chipflow.snn.stateful import StatefulLayer
-from chipflow.snn.surrogate import SingleExponential, SurrogateFunction, is_number
+from chipflow.snn.surrogate import SingleExponential, SurrogateFunction
 
 DEFAULT_SURROGATE = SingleExponential()
 RESET_VALUE = "reset_value"
@@ -93,24 +94,24 @@ class NeuronLayer(StatefulLayer):
         adapt_scale: Any,
         rec_connect: Any,
     ) -> None:
-        if self.fires and not (_is_number(threshold) and threshold > 0):
+        if self.fires and not (is_one_number(threshold) and threshold > 0):
             raise self.error(f"threshold is {threshold!r}, it must be one finite number above 0.")
-        if min_v_mem is not None and not (_is_number(min_v_mem) and min_v_mem <= 0):
+        if min_v_mem is not None and not (is_one_number(min_v_mem) and min_v_mem <= 0):
             raise self.error(f"min_v_mem is {min_v_mem!r}, it must be finite and at most 0 (or None for no lower bound).")
-        if isinstance(reset, str) or not _is_number(reset):
+        if isinstance(reset, str) or not is_one_number(reset):
             if reset not in ("subtract", "zero"):
                 raise self.error(f"reset is {reset!r}, it must be 'subtract', 'zero', or a finite value below the threshold.")
         elif not (-math.inf if min_v_mem is None else min_v_mem) <= reset < threshold:
             raise self.error(
                 f"reset is {reset!r}, a value to reset to must lie below the threshold ({threshold}) and not below min_v_mem ({min_v_mem})."
             )
-        if max_spikes is not None and not (_is_number(max_spikes) and max_spikes == int(max_spikes) and max_spikes >= 1):
+        if max_spikes is not None and not (is_one_number(max_spikes) and max_spikes == int(max_spikes) and max_spikes >= 1):
             raise self.error(f"max_spikes is {max_spikes!r}, it must be a whole number from 1 (or None for any number).")
         if not callable(surrogate) or isinstance(surrogate, type):
             raise self.error(
                 f"surrogate is {surrogate!r}, it must be a function of (v_mem, threshold), such as SingleExponential()."
             )
-        if adapt_scale is not None and not (_is_number(adapt_scale) and adapt_scale >= 0):
+        if adapt_scale is not None and not (is_one_number(adapt_scale) and adapt_scale >= 0):
             raise self.error(f"adapt_scale is {adapt_scale!r}, it must be finite and at least 0.")
         if rec_connect is not None and not isinstance(rec_connect, nn.Module):
             raise self.error(f"rec_connect is a {type(rec_connect).__name__}, it must be a module, such as nn.Linear.")
@@ -119,7 +120,7 @@ class NeuronLayer(StatefulLayer):
         """The parameter tau_<name> or alpha_<name>; the other of the two does not exist."""
         parameter = None
         if tau is not None or name != "syn":
-            if not (isinstance(tau, Tensor) or _is_number(tau)):
+            if not (isinstance(tau, Tensor) or is_one_number(tau)):
                 raise self.error(f"tau_{name} is {tau!r}, it must be a number of time steps above 0, or a tensor of them.")
             values = torch.as_tensor(tau, dtype=torch.get_default_dtype()).detach().clone()
             self._check_taus(name, values)
@@ -164,6 +165,7 @@ class NeuronLayer(StatefulLayer):
     def _constants(self, input: Tensor) -> Constants:
         self._check_numbers()
         sample = input.shape[2:]
+        alphas: list[Tensor | None] = []
         for name in ("mem", "syn", "adapt"):
             value = self.decay(name)
             if value is not None and value.numel() != 1 and not _fits(value.shape, sample):
@@ -171,10 +173,9 @@ class NeuronLayer(StatefulLayer):
                     f"the input has shape {list(input.shape)}, and tau_{name} shape {list(value.shape)}, which does not broadcast to a "
                     f"sample of shape {list(sample)}."
                 )
-        alphas = (self.decay(name) for name in ("mem", "syn", "adapt"))
-        cast_alphas = (None if alpha is None else alpha.to(input.dtype) for alpha in alphas)
+            alphas.append(None if value is None else value.to(input.dtype))
         threshold = self._buffers["threshold"]
-        return Constants(input.new_ones(()) if threshold is None else threshold, self.min_v_mem, *cast_alphas)
+        return Constants(input.new_ones(()) if threshold is None else threshold, self.min_v_mem, *alphas)
 
     def _run(self, input: Tensor) -> Tensor:
         sample = input[:, 0]
@@ -285,11 +286,6 @@ class NeuronLayer(StatefulLayer):
         if self.surrogate != DEFAULT_SURROGATE:
             found["surrogate"] = self.surrogate
         return ", ".join(f"{name}={value}" for name, value in found.items())
-
-
-def _is_number(value: Any) -> bool:
-    """One finite number, also in a tensor."""
-    return is_number(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
 
 
 def _fits(shape: torch.Size, sample: torch.Size) -> bool:

@@ -11,11 +11,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from chipflow.errors import ChipflowError
+from chipflow.snn.checks import is_one_number
 from chipflow.snn.dynamics import Reset
 from chipflow.snn.iaf import IAF
 from chipflow.snn.neuron_layer import DEFAULT_SURROGATE
 from chipflow.snn.stateful import StatefulLayer
-from chipflow.snn.surrogate import SurrogateFunction, is_number
+from chipflow.snn.surrogate import SurrogateFunction
 
 LowerBound = float | Literal["-threshold"] | None
 
@@ -121,16 +122,12 @@ def threshold_of(layer: StatefulLayer) -> float | None:
 
 def _check_numbers(threshold: Any, low: Any) -> None:
     """Whether these are numbers at all; the neurons know their ranges."""
-    if threshold is not None and not _is_scalar(threshold):
+    if threshold is not None and not is_one_number(threshold):
         raise ChipflowError(f"threshold is {threshold!r}, it must be a finite number above 0, or such numbers by layer name.")
-    if low not in (None, "-threshold") and not _is_scalar(low):
+    if low not in (None, "-threshold") and not is_one_number(low):
         raise ChipflowError(
             f"min_v_mem is {low!r}, it must be '-threshold', a finite number of at most 0, None for no bound, or these by layer name."
         )
-
-
-def _is_scalar(value: Any) -> bool:
-    return is_number(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
 
 
 def _from_template(template: StatefulLayer, threshold: float | None) -> StatefulLayer:

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from chipflow.errors import ChipflowError
+from chipflow.snn.checks import is_number
 
 SurrogateFunction = Callable[[Tensor, Tensor], Tensor]
 """(v_mem, threshold) -> derivative; tensors that broadcast."""
@@ -154,8 +154,3 @@ def _check(surrogate: Any, *above_zero: str) -> None:
         if not is_number(value) or (name in above_zero and not value > 0):
             allowed = "a finite number above 0" if name in above_zero else "a finite number"
             raise ChipflowError(f"{type(surrogate).__name__}: {name} is {value!r}, it must be {allowed}.")
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is one finite real number, of Python or numpy; True and False are none."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and math.isfinite(value)

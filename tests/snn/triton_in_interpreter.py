@@ -6,6 +6,7 @@ Not collected by name: `test_triton_kernels.py` runs it in a process of its own,
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from chipflow import snn
 from chipflow.errors import ChipflowError
 from chipflow.snn.fused import cuda, operators
 from tests.snn.neuron_settings import Setting
-from tests.snn.test_time_loop import FUSED, both
+from tests.snn.test_time_loop import FUSED
+from tests.snn.test_time_loop import assert_equal as assert_near
 
 assert os.environ.get("TRITON_INTERPRET") == "1", "run tests/snn/test_triton_kernels.py"
 
@@ -29,16 +31,7 @@ def random(*shape: int) -> torch.Tensor:
     return 2 * torch.randn(shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) + 1
 
 
-def assert_equal(setting: Setting, input: torch.Tensor, dtype: torch.dtype) -> None:
-    (out, states, grad, gradients), (out2, states2, grad2, gradients2) = both(setting, input, dtype)
-    assert torch.equal(out, out2)
-    for name, state in states.items():
-        assert torch.equal(state, states2[name]), name
-    near = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-10, "atol": 1e-10}
-    torch.testing.assert_close(grad, grad2, **near)
-    for name, gradient in gradients.items():
-        other = gradients2[name]
-        torch.testing.assert_close(gradient, torch.zeros_like(gradient) if other is None else other, **near)
+assert_equal = partial(assert_near, rtol=1e-5)
 
 
 @pytest.mark.parametrize("setting", FUSED, ids=str)
