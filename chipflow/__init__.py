@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chipflow.backends.base import open_device
+    from chipflow.backends.opening import devices, open_device
     from chipflow.compiler import compile
     from chipflow.fitting import Fit, alternatives, fit
     from chipflow.frontends.nir import from_nir, to_nir
     from chipflow.ir.nodes import Sensor
     from chipflow.program import Program
+    from chipflow.report import compare
     from chipflow.snn import IAF, Network, SumPool2d, from_model
 
 _HOMES = {
@@ -23,11 +24,13 @@ _HOMES = {
     "Sensor": "chipflow.ir.nodes",
     "SumPool2d": "chipflow.snn",
     "alternatives": "chipflow.fitting",
+    "compare": "chipflow.report",
     "compile": "chipflow.compiler",
+    "devices": "chipflow.backends.opening",
     "fit": "chipflow.fitting",
     "from_model": "chipflow.snn",
     "from_nir": "chipflow.frontends.nir",
-    "open_device": "chipflow.backends.base",
+    "open_device": "chipflow.backends.opening",
     "to_nir": "chipflow.frontends.nir",
 }
 
@@ -39,7 +42,9 @@ __all__ = [
     "Sensor",
     "SumPool2d",
     "alternatives",
+    "compare",
     "compile",
+    "devices",
     "fit",
     "from_model",
     "from_nir",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from chipflow.events.files import save_events
 from chipflow.ir.graph import Graph
 from chipflow.ir.interpret import interpret
 from chipflow.program import Program, share
+from chipflow.progress import progress
 from chipflow.tables import table
 from hwconfig.files import write_text
 from hwconfig.memory import KINDS
@@ -24,7 +24,6 @@ from hwconfig.memory import KINDS
 STEPS = 100
 STEP_US = 1000
 EPOCHS = 20
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def interpreted(graph: Graph, rasters: Any, what: str) -> Any:
 
 def emulated(program: Program, rasters: Any) -> tuple[Any, list[dict[str, Any]]]:
     """Classes by the emulated chip, and the program's memory rows with synaptic operations and spikes per image."""
-    from chipflow.backends.base import open_device
+    from chipflow.backends.opening import open_device
 
     rows: list[dict[str, Any]] = [row | {"synops": 0.0, "spikes": 0.0} for row in program.memory_rows()]
     classes: list[int] = []
@@ -155,12 +154,3 @@ def emulated(program: Program, rasters: Any) -> tuple[Any, list[dict[str, Any]]]
                 row["synops"] += result.counters[row["core"]].synops / len(rasters)
                 row["spikes"] += result.counters[row["core"]].spikes / len(rasters)
     return np.array(classes), rows
-
-
-def progress(items: Iterable[Item], what: str) -> Iterator[Item]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield from track(items, what, console=console, disable=not console.is_terminal)

@@ -3,6 +3,7 @@
 hwconfig.errors.DeploymentError (ValueError)
 └── ChipflowError
     ├── EventError                    events refused: fields, order, outside the map (`.index`), unreadable file
+    │   └── EventFileError            a file of events that is damaged or cannot be read here (`.path`, `.read`)
     ├── EmulatorError                 the emulator cannot do what it was asked
     │   ├── UnsupportedConfigError    a configuration that uses what the emulator does not model yet
     │   ├── StrictModeError           a number left its range during a strict run (`.layer`, `.neuron`, `.time`)
@@ -12,7 +13,12 @@ hwconfig.errors.DeploymentError (ValueError)
     │   ├── QuantizationError         a layer that cannot be expressed in the chip's integers
     │   └── MappingError              layers that do not fit the cores (`.report`)
     ├── ProgramFileError              not a program file: truncated, foreign, of a newer version
+    ├── BundleError                   not a replay bundle, or a run that cannot become one
     └── DeviceError                   a device that does not exist, cannot be opened, or does not answer
+        ├── DeviceBusyError           held by another process or thread
+        ├── DeviceLostError           a board that went away (`.result`)
+        ├── DeviceTimeoutError        a run that did not finish in time (`.missing`, `.result`)
+        └── VendorPackageError        the vendor's package is missing, a stub, or too old
 """
 
 from __future__ import annotations
@@ -36,6 +42,19 @@ class EventError(ChipflowError):
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
+
+
+class EventFileError(EventError):
+    """A file of events that is damaged, or whose format cannot be read here.
+
+    Attributes:
+        path: the file.
+        read: events before the damage, which can be had with `on_damage="keep"`.
+    """
+
+    def __init__(self, message: str, path: str = "", read: int = 0, index: int | None = None) -> None:
+        super().__init__(message, index)
+        self.path, self.read = path, read
 
 
 def core_named(core: int, name: str) -> str:
@@ -127,5 +146,42 @@ class ProgramFileError(ChipflowError):
     """A file that is not a readable program."""
 
 
+class BundleError(ChipflowError):
+    """A file that is not a readable replay bundle: truncated, foreign, edited, of a newer version; or a run that cannot become one."""
+
+
 class DeviceError(ChipflowError):
     """A device that does not exist, cannot be opened, or does not answer."""
+
+
+class DeviceBusyError(DeviceError):
+    """A device that another process or thread holds."""
+
+
+class DeviceLostError(DeviceError):
+    """A board that went away.
+
+    Attributes:
+        result: what a run had reported by then, a `chipflow.events.RunResult`; None outside of a run.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class DeviceTimeoutError(DeviceError):
+    """A run that did not finish in time.
+
+    Attributes:
+        missing: what was still awaited, in words.
+        result: what had come by then, a `chipflow.events.RunResult`; None where nothing can have.
+    """
+
+    def __init__(self, message: str, missing: str = "", result: Any = None) -> None:
+        super().__init__(message)
+        self.missing, self.result = missing, result
+
+
+class VendorPackageError(DeviceError):
+    """The vendor's package is not installed, only its installer stub is, or it is of another version; says what to do."""

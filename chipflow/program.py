@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chipflow import program_file
-from chipflow.backends.base import open_device
+from chipflow.backends.opening import open_device
 from chipflow.errors import ProgramFileError
 from chipflow.events.array import EventArray, addressed
 from chipflow.events.readings import US_PER_S

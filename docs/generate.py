@@ -66,6 +66,25 @@ def surroundings() -> str:
     return "\n\n".join(_compared(part, name, name if name != "layers" else "layer id") for part, name in parts)
 
 
+def power() -> str:
+    """What the boards of each chip measure."""
+    rows = [
+        [
+            spec.name,
+            rail.channel,
+            f"`{rail.name}`",
+            f"{rail.volts:g} V",
+            f"{spec.power.highest_rate_hz:g}",
+            f"{spec.power.offset_w * 1e6:g} uW",
+            spec.power.source,
+        ]
+        for spec in _specs()
+        if spec.power
+        for rail in spec.power.rails
+    ]
+    return _table(["chip", "channel", "rail", "nominal", "samples a second, at most", "offset, either way", "source"], rows)
+
+
 def _compared(part: type[BaseModel], name: str, title: str) -> str:
     rows = [
         [_words(field), *(_text(getattr(getattr(spec, name), field)) for spec in _specs()), info.description or ""]
@@ -166,6 +185,9 @@ def commands() -> str:
 
 
 def _command(name: str, command: Any) -> str:
+    """A section; of a group of commands, one for each."""
+    if hasattr(command, "commands"):
+        return "\n\n".join(_command(f"{name} {inner}", found) for inner, found in command.commands.items())
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     usage = " ".join(["chipflow", name, *(p.name.upper() for p in arguments), "[OPTIONS]"])
     rows = [[_spelling(p), _meaning(p), _default(p)] for p in command.params if p.name != "help"]
@@ -218,6 +240,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "limits": limits,
     "blocks": blocks,
     "surroundings": surroundings,
+    "power": power,
     "errata": errata,
     "core_fields": core_fields,
     "rules": rules,

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from options import DataError
 from torch import Tensor
 
-from chipflow.events import EventArray, make_events
+from chipflow.errors import EventFileError
+from chipflow.events import EventArray, load_events
 
 LISTS = ("train1K.txt", "test100.txt")
 SOURCE = "https://github.com/bamsumit/slayerPytorch (example/NMNISTsmall)"
@@ -57,19 +57,11 @@ def read_list(path: Path) -> Recordings:
     lines = [line.split() for line in path.read_text(errors="replace").splitlines() if line.strip() and not line.startswith("#")]
     if not lines or not all(len(line) == 2 and all(word.isdecimal() for word in line) for line in lines):
         raise DataError(f"{path} is damaged: expected lines of two numbers, recording and label. Get it again from {SOURCE}")
-    events = [read_bs2(path.parent / f"{number}.bs2") for number, _ in lines]
+    try:
+        events = [load_events(path.parent / f"{number}.bs2", format="n-mnist", sort=True) for number, _ in lines]
+    except EventFileError as error:
+        raise DataError(f"{error}. Get it again from {SOURCE}") from None
     return Recordings(events, torch.tensor([int(label) for _, label in lines]))
-
-
-def read_bs2(path: Path) -> EventArray:
-    """A recording of 5 bytes an event: x, y, then polarity in bit 7 over 23 bits of big-endian microseconds."""
-    raw = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    if not raw.size or raw.size % 5:
-        raise DataError(f"{path} is missing or damaged: {raw.size} bytes, expected 5 for each event. Get it again from {SOURCE}")
-    x, y, high, middle, low = raw.reshape(-1, 5).T.astype(np.int64)
-    t = ((high & 0x7F) << 16) | (middle << 8) | low
-    order = np.argsort(t, kind="stable")
-    return make_events(x[order], y[order], t[order], high[order] >> 7)
 
 
 def shifted(events: EventArray, most: int, shape: tuple[int, int, int]) -> EventArray:

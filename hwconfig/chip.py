@@ -119,6 +119,30 @@ class VendorSpec(Description):
 
     module: str = Field(description="the chip's module inside the vendor's package")
     configuration: str = Field(description="the class of a whole configuration, in `<module>.configuration`")
+    source_node: str = Field(default="", description="the class, in the package, of the node that events are written to")
+    sink_node: str = Field(default="", description="the class, in the package, of the node that events are read from")
+
+
+class RailSpec(Description):
+    """A supply rail whose power the board measures."""
+
+    channel: int = Field(ge=0, description="of the power monitor")
+    name: str = Field(min_length=1, description="of the rail")
+    volts: float = Field(gt=0, description="nominal")
+
+
+class PowerSpec(Description):
+    """What the power monitor on the chip's boards measures; without rails: nothing is public."""
+
+    rails: tuple[RailSpec, ...] = Field(default=(), strict=False, description="one per channel")
+    shortest_period_s: float = Field(gt=0, description="least time between two samples of a rail")
+    offset_w: float = Field(ge=0, description="what a rail's reading may be off by, either way, in watts")
+    source: str = Field(description="where this is known from")
+
+    @property
+    def highest_rate_hz(self) -> float:
+        """Most samples a second."""
+        return 1 / self.shortest_period_s
 
 
 class ChipSpec(Description):
@@ -139,6 +163,7 @@ class ChipSpec(Description):
     layers: LayerIds
     sensor: SensorSpec
     readout: ReadoutSpec
+    power: PowerSpec | None = Field(default=None, description="None where no board of the chip measures power")
     vendor: VendorSpec | None = Field(default=None, description="None for a chip that the vendor's package does not have")
     cores: tuple[CoreSpec, ...] = Field(min_length=1, strict=False)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +14,7 @@ from hwconfig.arrays import AnyArray, encode_array
 from hwconfig.errors import ConfigFileError, EditedConfigError, HwconfigError
 from hwconfig.hashing import canonical_hash
 from hwconfig.messages import one_line_per_error
+from hwconfig.replacing import replacing
 
 if TYPE_CHECKING:
     from hwconfig.config import ChipConfig
@@ -168,18 +166,6 @@ def checked_version(document: Mapping[str, Any], expected_format: str, newest: i
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes beside the target, then renames: the file is the old one or the new one, never half of either."""
-    target = Path(os.path.realpath(path))  # a link stays a link
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # else the new name could outlive a power failure, and the contents not
-        if target.exists():
-            beside.chmod(stat.S_IMODE(target.stat().st_mode))
-        beside.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        beside.unlink(missing_ok=True)
+    """Writes beside the target, then renames: see `hwconfig.replacing`."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")

@@ -36,6 +36,11 @@ class DvsLayerConfig(ConfigPart):
         """Destinations in use, in index order."""
         return enabled(self.destinations)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether anything takes its events: a core, or a monitor."""
+        return bool(self.enabled_destinations) or self.monitor_enable or self.raw_monitor_enable
+
     def last_pixel(self, sensor_size: int) -> tuple[int, int]:
         """(y, x) of the region's last pixel, inclusive: `cut`, or the end of the pooled map."""
         height, width = (sensor_size // max(pool, 1) - 1 for pool in self.pooling)

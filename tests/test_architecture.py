@@ -42,7 +42,7 @@ def room(*may: str, lazy: tuple[str, ...] = (), never: tuple[str, ...] = IMPORTE
 COMPILER = room(
     "chipflow.frontends", "chipflow.ir", "chipflow.passes", "chipflow.allocation", "chipflow.emit", "chipflow.compiler",
     "chipflow.program", "chipflow.program_file", "chipflow.fitting", "chipflow.quantization", "chipflow.events",
-    "chipflow.backends.base", "hwconfig", *PYDANTIC,
+    "chipflow.backends.base", "chipflow.backends.opening", "hwconfig", *PYDANTIC,
 )  # fmt: skip
 READER = room("chipflow", "hwconfig", *PYDANTIC, "rich", "tqdm", lazy=("torch", "chipflow.snn", "matplotlib"))
 FRONT_DOOR = room(
@@ -56,8 +56,11 @@ TABLE: dict[str, Row] = {
     "chipflow": Row(lazy=("chipflow", "hwconfig")),  # chipflow/__init__.py: public names are resolved when asked for
     "chipflow.__main__": FRONT_DOOR,
     "chipflow.tables": Row(("rich",)),
+    "chipflow.progress": Row(("rich",)),
+    "chipflow.versions": room(lazy=("chipflow.emulator",)),
     "chipflow.errors": Row(("hwconfig", "chipflow.tables")),
     "chipflow.events": room("hwconfig"),
+    "chipflow.events.formats.libraries": room("chipflow.events", lazy=("faery", "lz4", "zstandard", "h5py", "hdf5plugin")),
     "chipflow.quantization": room(),
     "chipflow.snn": room("chipflow.events", "chipflow.quantization", "torch", "numba", lazy=("matplotlib",)),
     "chipflow.snn.fused.triton_kernels": room("triton"),  # loaded by the first call on CUDA
@@ -83,6 +86,7 @@ TABLE: dict[str, Row] = {
     "chipflow.emulator": room("hwconfig", "chipflow.events", "numba", "llvmlite"),
     "chipflow.backends": room("hwconfig", "chipflow.events"),
     "chipflow.backends.emulated": room("hwconfig", "chipflow.events", "chipflow.backends", "chipflow.emulator"),
+    "chipflow.backends.board": room("hwconfig", "chipflow.events", "chipflow.backends", "chipflow.emulator"),
     "chipflow.backends.samna": room("hwconfig", "chipflow.events", "chipflow.backends", lazy=("samna",)),
     "chipflow.compiler": COMPILER,
     "chipflow.fitting": COMPILER,
@@ -92,6 +96,7 @@ TABLE: dict[str, Row] = {
     "chipflow.evaluate": READER,
     "chipflow.cli": FRONT_DOOR,
     "chipflow.demo": FRONT_DOOR,
+    "chipflow.doctor": room("hwconfig", "chipflow.events", "chipflow.emulator", "chipflow.backends", "chipflow.versions"),
     "chipflow.testing": FRONT_DOOR,
 }
 

@@ -1,16 +1,24 @@
-"""The protocol of every device, and how one is opened by name."""
+"""The protocol of every device: what a script may ask of a chip, real or emulated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-from chipflow.errors import DeviceError
-from chipflow.events.array import OnOutside
+import numpy as np
+import numpy.typing as npt
+
+from chipflow.events.array import EventArray, OnOutside
+from chipflow.events.readings import PowerReadings, StreamChunk
 from chipflow.events.result import LayerPart, Parts, RunResult
-from hwconfig import ChipConfig, ChipSpec, Report, UnknownChipError, chip_names, get_chip
+from hwconfig import ChipConfig, ChipSpec, Report
+
+Capability = Literal["counters", "power", "sensor", "exact"]
+"""What not every device can do: count what its cores did; measure power; see with a sensor of its own (an emulator: the
+recording it was opened with); repeat a run bit for bit."""
 
 
 @runtime_checkable
@@ -59,9 +67,30 @@ class ClockedConfig:
 
 
 class Device(Protocol):
-    """A chip, real or emulated; a context manager."""
+    """A chip, real or emulated; a context manager.
+
+    Attributes:
+        name: by which it was opened.
+        chip: the only chip whose programs it takes; None takes any.
+        capabilities: what this device can do that not every device can; a call that needs another one raises DeviceError.
+    """
 
     name: str
+    chip: ChipSpec | None
+    capabilities: frozenset[Capability]
+
+    def load(self, program: Runnable | ChipConfig, *, monitor: Sequence[str | int] | None = None) -> None:
+        """Writes the configuration into the chip, states at their initial values.
+
+        Args:
+            program: a program, or a bare configuration.
+            monitor: layer names or core ids to report; by default those that the configuration monitors.
+
+        Raises:
+            DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist.
+            DesignRuleError: the configuration breaks design rules.
+        """
+        ...
 
     def run(
         self,
@@ -73,8 +102,9 @@ class Device(Protocol):
         timeout: float | None = None,
         on_outside: OnOutside = "error",
         strict: bool = True,
+        reset: bool = True,
     ) -> RunResult:
-        """Resets the chip, sends the events, and returns what the monitored layers answered.
+        """Loads the program, sends the events, and returns what the monitored layers answered.
 
         Args:
             program: a program, or a bare configuration.
@@ -84,9 +114,13 @@ class Device(Protocol):
             timeout: seconds allowed.
             on_outside: events outside the input map: "error" refuses all before the run, "drop" drops and counts them.
             strict: stop where a state leaves its 16 bits, on devices that can see it; otherwise it is only counted.
+            reset: start from the initial states; False goes on from the states as they are, if this program with these monitors was
+                the last one here.
 
         Raises:
-            DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist, or no time is left.
+            DeviceError: closed, or the program is for another chip, or a layer to monitor does not exist.
+            DeviceTimeoutError: not finished in time; it says what is missing, and has what came.
+            DeviceLostError: the board went away during the run.
             EventError: events that cannot be used, refused before the run.
             StrictModeError: a state left its range.
         """
@@ -115,6 +149,79 @@ class Device(Protocol):
         """
         ...
 
+    def stream(
+        self,
+        program: Runnable | ChipConfig,
+        events: Any = None,
+        *,
+        monitor: Sequence[str | int] | None = None,
+        seconds: float | None = None,
+        chunk_us: int = 10_000,
+    ) -> Iterator[StreamChunk]:
+        """What the monitored layers answer, window by window, while the chip runs: `for chunk in device.stream(program): ...`.
+
+        It starts from the initial states. Leaving the loop ends the run, and so does any other run on the device.
+
+        Args:
+            events: an event array, or an iterable of such, each going on where the one before ended; None: what the device's own
+                sensor sees.
+            seconds: of the chip's time: events and clock ticks with t < seconds; later ones are not sent. None: up to the last event,
+                or, from a board's sensor, until the loop is left.
+            chunk_us: length of a window in microseconds. Windows follow each other from 0; those without events come, too.
+
+        Raises:
+            DeviceError, EventError, StrictModeError: as `run`; DeviceError also where there is no sensor, or the program does not
+                read it.
+        """
+        ...
+
+    def record(self, seconds: float, source: str | int = "dvs", *, program: Runnable | ChipConfig | None = None) -> EventArray:
+        """What the device's own sensor sees, or what a layer answers to it.
+
+        Args:
+            seconds: of the chip's time: events with t < seconds.
+            source: "dvs": events of the pixels, before any processing; else a layer's name or a core's id.
+            program: needed for layers.
+
+        Returns:
+            Events with x, y, t, p; t counts from the start of the recording.
+
+        Raises:
+            DeviceError: as `run`; there is no sensor; the layer does not exist.
+        """
+        ...
+
+    def states(self, layer: str | int) -> npt.NDArray[np.int16]:
+        """Membrane potentials of a layer of the loaded program, int16 [feature, y, x].
+
+        Raises:
+            DeviceError: nothing is loaded, no such layer, or the board does not answer.
+        """
+        ...
+
+    def set_states(self, layer: str | int, states: npt.ArrayLike) -> None:
+        """Writes them: integers [feature, y, x] in the int16 range.
+
+        Raises:
+            DeviceError: nothing is loaded, or no such layer; wrong shape, dtype or range.
+        """
+        ...
+
+    def reset_states(self) -> None:
+        """All states at the initial values of the loaded program's configuration, which is checked where they can be read."""
+        ...
+
+    def measure_power(self, rate_hz: float = 50.0) -> AbstractContextManager[PowerReadings]:
+        """Measures every rail while the block runs; the readings are complete when it is left.
+
+        Args:
+            rate_hz: samples a second of each rail, up to 100.
+
+        Raises:
+            DeviceError: it cannot: an emulator has no rails.
+        """
+        ...
+
     def close(self) -> None:
         """Gives the device back; a second call does nothing."""
         ...
@@ -122,26 +229,3 @@ class Device(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
-
-
-def open_device(name: str = "emulator") -> Device:
-    """The device of this name.
-
-    Args:
-        name: "emulator" (the program's chip), or "emulator:" and a chip's name, a board's, or the path of a chip's TOML file.
-
-    Raises:
-        DeviceError: no such device; the message lists those there are.
-    """
-    kind, colon, chip = name.partition(":")
-    spec: ChipSpec | None = None
-    try:
-        spec = get_chip(chip) if colon else None
-    except UnknownChipError:
-        kind = ""
-    if kind != "emulator":
-        known = ["emulator", *(f"emulator:{chip_name}" for chip_name in chip_names())]
-        raise DeviceError(f"unknown device {name!r}: known are {', '.join(known)}; boards are not supported by this version")
-    from chipflow.backends.emulated import EmulatedDevice
-
-    return EmulatedDevice(spec, name)

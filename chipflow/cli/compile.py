@@ -40,7 +40,10 @@ def compile(
     ] = None,
     objective: Objectives = Objective.memory,
     recording: Annotated[
-        Path | None, typer.Option(help="A recording, from which --objective speed counts each layer's work.")
+        Path | None,
+        typer.Option(
+            help="A recording, of any format of `chipflow events`, from which --objective speed counts each layer's work."
+        ),
     ] = None,
     split: Split = True,
     pin: Pins = None,

@@ -1,4 +1,4 @@
-"""chipflow run: a recording through a program."""
+"""chipflow run: a recording, or what a sensor sees, through a program."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chipflow.cli.app import AsJson, ProgramPath, SlowClock, app
+from chipflow.cli.layers import layers_named
 from chipflow.cli.loaded import read
 from chipflow.cli.output import existing, fail, judged, names, print_json, write
+from chipflow.cli.run_output import document
 
 if TYPE_CHECKING:
     from chipflow.backends.base import Device, Runnable
     from chipflow.emulator.what_if import WhatIfs
-    from chipflow.events.readings import ReadoutOutput
     from chipflow.events.result import RunResult
 
 
@@ -36,17 +37,27 @@ class OnOverload(StrEnum):
 @app.command()
 def run(
     path: ProgramPath,
-    recording: Annotated[Path, typer.Argument(help="Events as npz with x, y, t, p.")],
-    device: Annotated[str, typer.Option(help="emulator, or emulator:CHIP.")] = "emulator",
+    recording: Annotated[
+        Path | None,
+        typer.Argument(help="A recording, of any format of `chipflow events`; left out, the device's sensor says what happens."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="emulator, emulator:CHIP, or a board such as speck2fdevkit:0; `chipflow devices` lists them.")
+    ] = "emulator",
+    sensor: Annotated[Path | None, typer.Option(help="A recording that an emulator's sensor sees.")] = None,
+    monitor: Annotated[
+        list[str] | None, typer.Option(help="A layer's name, or a core's id, to report; may be given several times.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write the spikes (npz).")] = None,
     duration: Annotated[int | None, typer.Option(help="Microseconds; by default up to the last event.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that the run may take; by default any number.")] = None,
     on_outside: Annotated[
         OnOutside, typer.Option(help="Events outside the input map: refuse the recording, or drop and count them.")
     ] = OnOutside.error,
     slow_clock_period_us: SlowClock = None,
-    strict: Annotated[bool, typer.Option(help="Stop where a state leaves its 16 bits, or only count it.")] = True,
+    strict: Annotated[bool, typer.Option(help="Stop where a state leaves its 16 bits, or only count it; on an emulator.")] = True,
     on_overload: Annotated[
-        OnOverload, typer.Option(help="A core asked for more than its rating, by an estimate: say so, or fail.")
+        OnOverload, typer.Option(help="A core asked for more than its rating, by an estimate: say so, or fail; on an emulator.")
     ] = OnOverload.warn,
     what_if: Annotated[
         bool,
@@ -56,30 +67,68 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recording through a program."""
-    from chipflow.backends.base import open_device
-    from chipflow.events.files import load_events, save_events
+    """Run a recording through a program, or what a sensor sees."""
+    from chipflow.backends.opening import open_device
+    from chipflow.events import load_events, save_events
 
-    existing(recording)
+    for file in (recording, sensor):
+        if file is not None:
+            existing(file)
+    _check_source(recording, sensor, [what_if, timeout is not None, on_outside == OnOutside.drop])
     with names("--device"):
-        opened = open_device(device)
+        opened = open_device(device, sensor=sensor)
     with judged(as_json), opened:
         loaded = read(path)
         if loaded.stale:
             fail(f"{path}: {loaded.stale}", as_json)
-        events, program = load_events(recording), loaded.with_clock(slow_clock_period_us)
-        options = {"duration": duration, "strict": strict, "on_outside": on_outside.value, "on_overload": on_overload.value}
-        result = opened.run(program, events, **options)
-        others = _others(opened, program, events, result, options, as_json) if what_if else None
+        program = loaded.with_clock(slow_clock_period_us)
+        options: dict[str, Any] = {"monitor": layers_named(program, monitor)} | _own_options(opened, strict, on_overload)
+        others = None
+        if recording is None:
+            result = _sensed(opened, program, duration, options)
+        else:
+            events = load_events(recording)
+            options |= {"duration": duration, "on_outside": on_outside.value}
+            result = opened.run(program, events, timeout=timeout, **options)
+            others = _others(opened, program, events, result, options, as_json) if what_if else None
         if output is not None:
             target = output
             write(lambda: save_events(target, result.events), output)
     if as_json:
-        return print_json(_document(result, output) | ({} if others is None else others.as_dict()))
+        return print_json(document(result, output) | ({} if others is None else others.as_dict()))
     typer.echo(result.summary() + (f"; wrote {output}" if output else ""))
     if others is not None:
         typer.echo(f"\n{others}")
     return None
+
+
+def _check_source(recording: Path | None, sensor: Path | None, of_recordings: list[bool]) -> None:
+    """One source of events, and no option that concerns the other one."""
+    if recording is not None and sensor is not None:
+        raise typer.BadParameter("events come from the recording or from the sensor, not from both: leave one of them out")
+    if recording is None and any(of_recordings):
+        raise typer.BadParameter("--what-if, --timeout and --on-outside drop are for a recording: give one, or leave them out")
+
+
+def _own_options(opened: Device, strict: bool, on_overload: OnOverload) -> dict[str, Any]:
+    """What only an emulator looks at; a board is asked for it only where it was asked for, and then says no."""
+    options = {"strict": (strict, True), "on_overload": (on_overload.value, OnOverload.warn.value)}
+    return {name: value for name, (value, usual) in options.items() if "counters" in opened.capabilities or value != usual}
+
+
+def _sensed(opened: Device, program: Runnable, duration: int | None, options: dict[str, Any]) -> RunResult:
+    """What the monitored layers answer to what the sensor sees."""
+    from chipflow.backends.collected import collected
+    from chipflow.backends.layers import monitored
+    from chipflow.emulator.network import network_of
+    from chipflow.events.readings import US_PER_S
+
+    if duration is None and "counters" not in opened.capabilities:
+        raise typer.BadParameter(f"the sensor of {opened.name} sees something for ever: give --duration", param_hint="--duration")
+    chunks = opened.stream(program, seconds=None if duration is None else duration / US_PER_S, **options)
+    config = monitored(program, options["monitor"])
+    order = network_of(config, program.entries).order
+    return collected(chunks, program, [core for core in order if config.core(core).monitor_enable])
 
 
 def _others(opened: Device, program: Runnable, events: Any, result: RunResult, options: dict[str, Any], as_json: bool) -> WhatIfs:
@@ -88,31 +137,3 @@ def _others(opened: Device, program: Runnable, events: Any, result: RunResult, o
     if not isinstance(opened, EmulatedDevice):
         fail(f"--what-if needs an emulator, not {opened.name}: on a board the rules are what they are", as_json)
     return opened.what_if(program, events, result, **options)
-
-
-def _document(result: RunResult, output: Path | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    counters = {core: asdict(counter) | {"layer": result.names.get(core)} for core, counter in result.counters.items()}
-    load = {
-        core: asdict(load) | {"mean_per_s": load.mean_per_s, "worst_per_s": load.worst_per_s, "overloaded": load.overloaded}
-        for core, load in result.load.items()
-    }
-    return {
-        "accounting": asdict(result.accounting),
-        "counters": counters,
-        "load_estimate": load,
-        "sensor": result.sensor and asdict(result.sensor.counters),
-        "readout": result.readout and _readout(result.readout),
-        "warnings": result.warnings(),
-        "output": output and str(output),
-    }
-
-
-def _readout(block: ReadoutOutput) -> dict[str, Any]:
-    return {
-        "events_in": block.events_in,
-        "without_class": block.without_class,
-        "values": [{"t": int(t), "value": int(value)} for t, value in block.values],
-        "pins": [{"t": int(t), "index": int(index)} for t, index in block.pins],
-    }

@@ -51,6 +51,14 @@ class _Run:
     sensor: SensorCounters = field(default_factory=SensorCounters)
     sensed: list[EventArray] = field(default_factory=list[EventArray])
     raw: list[EventArray] = field(default_factory=list[EventArray])
+    ticks: int = 0  # of the readout block, whose values were taken
+    read: tuple[int, int, int] = (0, 0, 0)  # spikes at the readout block when they were taken: in, counted, without class
+
+    def after_taking(self, last_t: int, found: ReadoutOutput | None) -> _Run:
+        """The same run with nothing more to report, but for its traces."""
+        ticks, read = self.ticks + len(reports.joined(self.kept, "periods")), _spikes_in(found) if found else self.read
+        kept = reports.nothing_kept() | {"probed": list(self.kept["probed"])}
+        return replace(self, last_t=last_t, kept=kept, sensed=[], raw=[], ticks=ticks, read=read)
 
     def copied(self) -> _Run:
         """Independent of later feeding."""
@@ -75,6 +83,21 @@ class _Mark:
     last_t: int
     sensor: SensorCounters
     lengths: list[int]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a run under way has reported since it began, or since it was asked before; made by `Emulator.take`.
+
+    Attributes:
+        events: reported spikes, as in a `RunResult`.
+        raw: sensor events before the pre-processing, where `raw_monitor_enable` is set.
+        readout: what the readout block did, where it is enabled.
+    """
+
+    events: EventArray
+    raw: EventArray
+    readout: ReadoutOutput | None
 
 
 @dataclass(frozen=True)
@@ -164,6 +187,10 @@ class Emulator:
         """From another thread: let the run under way, or the next, end soon, with concurrent.futures.CancelledError and nothing changed."""
         self._machine.stop()
 
+    def go_on(self) -> None:
+        """Takes back a `stop` that came when no run was under way."""
+        self._machine.go_on()
+
     def _made(self) -> Machine:
         config, options = self.config, self.options
         parts = [config.core(core) for core in self._network.order]
@@ -208,6 +235,27 @@ class Emulator:
     def finish(self, duration: int | None = None) -> RunResult:
         """End the fed run, with clock ticks up to `duration` (microseconds from 0), and report it as `run` does."""
         return self._unharmed(lambda: self._finish(checked_duration(duration, self._run.last_t if self._run else 0)))
+
+    def take(self, until: int | None = None) -> Taken:
+        """What the fed run has reported since it began or since the last call, handed over and forgotten: a run may go on for ever.
+
+        `finish` then reports the spikes after that, and counters of the whole run.
+
+        Args:
+            until: clock ticks up to this time come first, in microseconds from 0; no later event may come before it.
+        """
+        return self._unharmed(lambda: self._take(checked_duration(until, self._run.last_t if self._run else 0)))
+
+    def check(self, events: Any, *, after: int | None = None) -> EventArray:
+        """The events as an event array, if a run would take them.
+
+        Args:
+            after: time of the last event before them, in microseconds; None: they are the first of the run.
+
+        Raises:
+            EventError: as `feed`.
+        """
+        return self._rules.check(events, after=after or 0, first=after is None)
 
     @contextmanager
     def _alone(self) -> Generator[None]:
@@ -411,11 +459,25 @@ class Emulator:
         self._run = None
         return found
 
+    def _take(self, until: int | None) -> Taken:
+        run = self._begin()
+        if until is not None:
+            self._advance(None, until)
+        found = self._read_out(run) if self.config.readout.enable else None
+        taken = Taken(self._spikes(run), _concatenated(run.raw), found and _since(found, run.read))
+        self._run = run.after_taking(run.last_t if until is None else until, found)
+        return taken
+
+    def _spikes(self, run: _Run) -> EventArray:
+        return reports.spikes(
+            run.kept, self._layout.constants["cores"], self._network.order, _concatenated(run.sensed, with_layer=True)
+        )
+
     def _finished(self, run: _Run, duration: int | None) -> Finished:
         order, totals = self._network.order, self._machine.totals
         worst, window = self._machine.worst_windows()
         return Finished(
-            events=reports.spikes(run.kept, self._layout.constants["cores"], order, _concatenated(run.sensed, with_layer=True)),
+            events=self._spikes(run),
             counters={core: reports.counters(totals[rank]) for core, rank in self._ranks.items()},
             handled={core: int(totals[rank, records.HANDLED]) for core, rank in self._ranks.items()},
             states={core: self._machine.read(rank) for core, rank in self._ranks.items()},
@@ -434,7 +496,7 @@ class Emulator:
 
     def _read_out(self, run: _Run) -> ReadoutOutput:
         part, periods = self.config.readout, reports.joined(run.kept, "periods")
-        times = np.arange(1, len(periods) + 1) * (self.options.slow_clock_period_us or 0)
+        times = np.arange(run.ticks + 1, run.ticks + len(periods) + 1) * (self.options.slow_clock_period_us or 0)
         average = readout.averages(part, self._periods, periods)
         self._periods = np.concatenate([self._periods, periods])[len(periods) :]
         counted = self._machine.readout
@@ -451,6 +513,16 @@ def _rebuilt(config: ChipConfig, entries: tuple[int, ...], options: dict[str, An
     emulator = Emulator(config, entries=entries, **options)
     emulator.restore(snapshot)
     return emulator
+
+
+def _spikes_in(found: ReadoutOutput) -> tuple[int, int, int]:
+    return found.events_in, found.counted, found.without_class
+
+
+def _since(found: ReadoutOutput, before: tuple[int, int, int]) -> ReadoutOutput:
+    """The same, its spikes counted from when there had been so many."""
+    came, counted, without = (now - then for now, then in zip(_spikes_in(found), before, strict=True))
+    return replace(found, events_in=came, counted=counted, without_class=without)
 
 
 def _concatenated(pieces: list[EventArray], *, with_layer: bool = False) -> EventArray:

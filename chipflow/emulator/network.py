@@ -91,6 +91,15 @@ def build_network(config: ChipConfig, entries: Sequence[int] | None) -> Network:
     if not report.ok:
         raise DesignRuleError(report, "the emulator refuses a configuration that breaks design rules")
     _refuse_unsupported(config)
+    return network_of(config, entries)
+
+
+def network_of(config: ChipConfig, entries: Sequence[int] | None) -> Network:
+    """The same of a legal configuration, also where it uses what the emulator does not model: a board may.
+
+    Raises:
+        EmulatorError: entries that are not configured cores, or repeated; destinations that form a loop.
+    """
     routes = {core: _routes(config, core) for core in config.active_cores}
     sensor = tuple(destination.layer for destination in config.dvs_layer.enabled_destinations)
     if entries is not None:

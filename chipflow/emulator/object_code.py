@@ -11,7 +11,6 @@ import ctypes
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -19,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import llvmlite.binding as llvm
+
+from hwconfig.replacing import replacing
 
 CACHE_VARIABLE = "CHIPFLOW_CACHE_DIR"
 SOURCES = ("kernels.py", "records.py", "vectors.py")
@@ -74,9 +75,9 @@ def _machine() -> llvm.TargetMachine:
 
 
 def _cached() -> Compiled | None:
-    for folder in _folders():
+    for folder in cache_folders():
         try:
-            compiled = Compiled.from_bytes((folder / _file_name()).read_bytes())
+            compiled = Compiled.from_bytes((folder / cache_file_name()).read_bytes())
         except OSError:
             continue
         if compiled is not None:
@@ -86,7 +87,7 @@ def _cached() -> Compiled | None:
 
 def _compile_and_keep() -> Compiled:
     compiled = _compile()
-    for folder in _folders():
+    for folder in cache_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder, compiled.to_bytes())
@@ -97,15 +98,9 @@ def _compile_and_keep() -> Compiled:
 
 
 def _write(folder: Path, data: bytes) -> None:
-    """Beside the file first, then renamed: other processes may write it, too."""
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        try:
-            file.write(data)
-            file.close()
-            os.replace(file.name, folder / _file_name())
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    """Other processes may write it, too."""
+    with replacing(folder / cache_file_name()) as beside:
+        beside.write_bytes(data)
 
 
 def _compile() -> Compiled:
@@ -116,8 +111,8 @@ def _compile() -> Compiled:
     return Compiled(_machine().emit_object(module), advance_c.native_name, tuple(unused))
 
 
-def _folders() -> Iterator[Path]:
-    """Where the file may be, best first."""
+def cache_folders() -> Iterator[Path]:
+    """Where the file may be, best first; the first one that can be written to gets it."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         yield Path(named)
@@ -127,8 +122,8 @@ def _folders() -> Iterator[Path]:
 
 
 @cache
-def _file_name() -> str:
-    """Named by all that the machine code depends on."""
+def cache_file_name() -> str:
+    """The file's name, made of all that the machine code depends on."""
     sources = [(Path(__file__).parent / name).read_bytes() for name in SOURCES]
     processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.get_default_triple()]
     versions = [version("numba"), version("llvmlite")]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.errors import EventError
+from chipflow.events.adapters import columns_of
 
 EventArray = npt.NDArray[np.void]
 OnOutside = Literal["error", "drop"]
@@ -20,9 +21,6 @@ OnOutside = Literal["error", "drop"]
 
 EVENT_DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int16)])
 EVENT_LAYER_DTYPE = np.dtype([*((name, EVENT_DTYPE[name]) for name in ("x", "y", "t", "p")), ("layer", np.uint8)])
-
-_FIELDS = {"x", "y", "t", "p"}
-_NEEDED = "a structured array with the fields x, y, t, p (and optionally layer), all integers"
 
 
 def make_events(
@@ -68,30 +66,30 @@ def addressed(inputs: Mapping[str, Sequence[int]], recordings: Mapping[str, Any]
     return make_events(*(joined[name][order] for name in ("x", "y", "t", "p", "layer")))
 
 
-def as_events(array: Any) -> EventArray:
-    """Any structured array with the right field names as an event array; fields are taken by name, in any order.
+def as_events(events: Any) -> EventArray:
+    """Events of any library that names its fields, as an event array; fields are taken by name, in any order.
 
     Args:
-        array: 1-D, exactly the fields x, y, t, p and perhaps layer, of integer or boolean dtypes.
+        events: one axis of integers or booleans, with the fields x, y, t (us), p and perhaps layer, by our names or those in
+            `chipflow.events.adapters.NAMES`: a structured array (tonic, expelliarmus, faery, sinabs, specksim), columns in a mapping
+            or a data frame, an EventStore of dv-processing, a list of the vendor's Spike or DvsEvent objects. Where it is not an
+            event array already, polarities of -1 and +1 become 0 and 1.
 
     Raises:
-        EventError: other fields or dtypes, values that do not fit, negative or descending times; `.index` is the first such event.
+        EventError: other fields or dtypes, two fields that could mean the same, columns without names, values that do not fit,
+            negative or descending times; `.index` is the first such event.
 
     Returns:
         An event array; the given one, not copied, if it is one.
     """
-    found: Any = np.asarray(array)
-    names = cast("tuple[str, ...] | None", found.dtype.names)
-    if names is None:
-        raise EventError(f"events must be {_NEEDED}; found an array of dtype {found.dtype}: build one with make_events")
-    if set(names) - {"layer"} != _FIELDS:
-        raise EventError(f"events must be {_NEEDED}; found the fields {', '.join(names)}: rename or remove the others")
-    if found.ndim != 1:
-        raise EventError(f"events must have one axis, found shape {found.shape}: flatten them in the order of time")
-    if found.dtype in (EVENT_DTYPE, EVENT_LAYER_DTYPE):
-        _check_times(found["t"])
-        return found
-    return _from_columns({name: found[name] for name in names})
+    if _is_event_array(events):
+        _check_times(events["t"])
+        return np.asarray(events)
+    return _from_columns(columns_of(events))
+
+
+def _is_event_array(events: Any) -> bool:
+    return isinstance(events, np.ndarray) and events.ndim == 1 and events.dtype in (EVENT_DTYPE, EVENT_LAYER_DTYPE)
 
 
 def _from_columns(columns: dict[str, npt.NDArray[Any]]) -> EventArray:
@@ -109,7 +107,7 @@ def _check_column(name: str, column: npt.NDArray[Any], target: np.dtype[Any]) ->
     if column.ndim != 1:
         raise EventError(f"event field {name} must have one axis, found shape {column.shape}")
     if column.dtype.kind not in "iub" and column.size:
-        raise EventError(f"event field {name} must hold integers, found {column.dtype}: round it first, t to whole microseconds")
+        raise EventError(f"event field {name} must hold integers, found {column.dtype}: round it first, {_rounded(name)}")
     bounds = np.iinfo(target)
     if not column.size or np.can_cast(column.dtype, target):
         return
@@ -120,6 +118,11 @@ def _check_column(name: str, column: npt.NDArray[Any], target: np.dtype[Any]) ->
     if wrong.any():
         index = int(np.argmax(wrong))
         raise EventError(f"event {index}: {name} = {column[index]} is outside {bounds.min}..{bounds.max}", index)
+
+
+def _rounded(name: str) -> str:
+    seconds = "t to whole microseconds; seconds are np.round(t * 1e6).astype(np.int64)"
+    return seconds if name == "t" else f"{name}.astype(np.int16) where it is whole"
 
 
 def _check_times(t: npt.NDArray[np.int64]) -> None:
@@ -137,22 +140,27 @@ def _check_times(t: npt.NDArray[np.int64]) -> None:
 
 def rebase_time(events: Any, start_us: int = 0) -> EventArray:
     """A copy in which the first event happens at `start_us`; for recordings with epoch time stamps."""
-    copy = np.array(events)
-    if copy.size and "t" in (copy.dtype.names or ()) and copy.dtype["t"].kind in "iu":
-        shifted = copy["t"].astype(np.int64) - np.int64(copy["t"][0]) + np.int64(start_us)
-        return _from_columns({name: shifted if name == "t" else copy[name] for name in copy.dtype.names or ()})
-    return as_events(copy)
+    columns = {name: events[name] for name in events.dtype.names} if _is_event_array(events) else columns_of(events)
+    t = columns["t"]
+    if t.size and t.dtype.kind in "iu":  # others are refused below; in int64 the difference of two uint64 is right as well
+        columns["t"] = t.astype(np.int64) - t[:1].astype(np.int64) + np.int64(start_us)
+    return _from_columns(columns)
 
 
-def raster_to_events(raster: npt.ArrayLike, dt_us: int = 1000) -> EventArray:
+def raster_to_events(raster: Any, dt_us: int = 1000) -> EventArray:
     """Events of a raster [time, channels, y, x] of spike counts; step k happens at k * dt_us, in the order channel, y, x.
+
+    Args:
+        raster: an array or nested lists, or a torch tensor, on any device and with or without a gradient.
+        dt_us: microseconds of a step.
 
     Raises:
         EventError: not four axes, values that are not whole and non-negative, or dt_us < 1.
     """
-    counts: Any = np.asarray(raster)
+    counts: Any = np.asarray(raster.detach().cpu() if hasattr(raster, "detach") else raster)  # torch is not known here
     if counts.ndim != 4:
-        raise EventError(f"a raster is [time, channels, y, x], found shape {counts.shape}")
+        sample = ": give one sample of a batch, raster[i]" if counts.ndim == 5 else ""
+        raise EventError(f"a raster is [time, channels, y, x], found shape {counts.shape}{sample}")
     _check_dt(dt_us)
     whole = _whole(counts)
     step, channel, y, x = np.nonzero(whole)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from chipflow.events.array import EventArray
+from chipflow.events.array import EVENT_DTYPE, EventArray
 
 TRACE_DTYPE = np.dtype(
     [("t", np.int64), ("p", np.int16), ("y", np.int16), ("x", np.int16), ("v_mem", np.int16), ("spike", np.bool_)]
@@ -138,11 +139,82 @@ class ReadoutOutput:
 
     def __str__(self) -> str:
         lost = f", {self.without_class:,} without a class" if self.without_class else ""
+        return f"readout: {self.events_in:,} spikes{lost}; {self.reported}"
+
+    @property
+    def reported(self) -> str:
+        """What came out of it, as text."""
         last = f", class {self.winners[-1]} at the last" if len(self.values) else ""
-        return f"readout: {self.events_in:,} spikes{lost}; {len(self.values):,} values{last}, {len(self.pins):,} pin events"
+        return f"{len(self.values):,} values{last}, {len(self.pins):,} pin events"
 
     @property
     def winners(self) -> npt.NDArray[np.uint32]:
         """The class with the largest average at every tick, from `values`; 0 for none."""
         values: npt.NDArray[np.uint32] = self.values["value"]
         return (values >> np.uint32(CLASS_AT)) & np.uint32((1 << CLASS_BITS) - 1)
+
+
+@dataclass(frozen=True)
+class StreamChunk:
+    """One window of a run under way.
+
+    Attributes:
+        start_us, end_us: of the window, in the chip's microseconds from the start of the run; the end is not in it.
+        events: reported spikes in it, x, y, t, p, layer, ordered as in a run's result.
+        sent: input events in it.
+        late: of them, sent to a board after their time.
+        lost: known to be missing (a board only).
+        raw: sensor events in it before the pre-processing, x, y, t, p, where `raw_monitor_enable` is set.
+        readout: what the readout block did in it, where it is enabled.
+    """
+
+    start_us: int
+    end_us: int
+    events: EventArray
+    sent: int = 0
+    late: int = 0
+    lost: int = 0
+    raw: EventArray = field(default_factory=lambda: np.empty(0, EVENT_DTYPE))
+    readout: ReadoutOutput | None = None
+
+
+@dataclass(frozen=True)
+class RailPower:
+    """Power drawn on one supply rail of the chip.
+
+    Attributes:
+        name: of the rail, as in the chip's description: "VDD_LOGIC".
+        t: times of the samples, int64 microseconds.
+        power_w: the samples in watts, float64.
+    """
+
+    name: str
+    t: npt.NDArray[np.int64]
+    power_w: npt.NDArray[np.float64]
+
+    @property
+    def mean_w(self) -> float:
+        """Mean of the samples in watts; NaN of none."""
+        return float(self.power_w.mean()) if len(self.power_w) else float("nan")
+
+
+@dataclass
+class PowerReadings:
+    """What the power monitor measured, rail by rail; filled when the measurement ends.
+
+    Attributes:
+        rails: by name, in the order of the monitor's channels.
+        seconds: how long it was measured, by the host's clock.
+        rate_hz: samples a second that were asked for.
+        offset_w: what each rail's reading may be off by, a constant of the monitor, in watts.
+    """
+
+    rails: Mapping[str, RailPower] = field(default_factory=dict[str, RailPower])
+    seconds: float = 0.0
+    rate_hz: float = 0.0
+    offset_w: float = 0.0
+
+    @property
+    def total_w(self) -> float:
+        """Sum of the rails' means, in watts."""
+        return sum(rail.mean_w for rail in self.rails.values())

@@ -57,8 +57,8 @@ class Accounting:
     Attributes:
         sent: input events.
         received: reported events.
-        late: reported after the run's end (a board only).
-        lost: known to be missing (a board only).
+        late: input events handed to the board after their time, by the host's clock (a board only).
+        lost: packets known to be missing between host and board, at least so many (a board only).
         dropped: dropped on the way to a core or to the readout block.
         dropped_at_readout: of these, sent to the readout block while it was disabled.
     """
@@ -69,6 +69,11 @@ class Accounting:
     lost: int = 0
     dropped: int = 0
     dropped_at_readout: int = 0
+
+    def __str__(self) -> str:
+        troubles = [("late", self.late), ("lost", self.lost), ("dropped on the way", self.dropped)]
+        found = "".join(f", {number:,} {what}" for what, number in troubles if number)
+        return f"{self.sent:,} events sent{found}, {self.received:,} spikes reported"
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class RunResult:
         shapes: per core id, (features, y, x) of its neuron map.
         names: per core id, the user's layer name; where known, layers can be given by it.
         parts: layers that are more or less than one core's features.
+        notes: what the device has to say of this run.
         duration: in microseconds; None: the run ended with its last event.
         load: per core id, an estimate of how much it was asked to do.
         traces: per core id with traced neurons, every update of them, of dtype `chipflow.events.TRACE_DTYPE`.
@@ -127,6 +133,7 @@ class RunResult:
     sensor: SensorOutput | None = None
     readout: ReadoutOutput | None = None
     parts: Parts = field(default_factory=dict[str, tuple[LayerPart, ...]])
+    notes: tuple[str, ...] = ()
 
     def with_names(self, names: Mapping[int, str], parts: Parts | None = None) -> RunResult:
         """The same result, in which layers are also known by these names.
@@ -145,7 +152,8 @@ class RunResult:
         kept = part.kept(self.shapes[part.core][0])
         features, height, width = self.shapes[part.core]
         states, shapes, traces = dict(self.states), dict(self.shapes), dict(self.traces)
-        states[part.core] = self.states[part.core][kept]
+        if part.core in states:  # a board's are not in the result
+            states[part.core] = self.states[part.core][kept]
         shapes[part.core] = (len(range(features)[kept]), height, width)
         if part.core in traces:
             traces[part.core] = _renumbered(traces[part.core], kept, slice(None))
@@ -153,15 +161,34 @@ class RunResult:
         return replace(self, events=events, states=states, shapes=shapes, traces=traces)
 
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know of this run: cores that were asked for more than their rating."""
-        return tuple(
+        """What a user should know of this run: the device's notes, and cores that were asked for more than their rating."""
+        return self.notes + tuple(
             f"core {core}{f' ({self.names[core]})' if core in self.names else ''} is overloaded: {load}"
             for core, load in self.load.items()
             if load.overloaded
         )
 
     def summary(self) -> str:
-        """What every core did, how much it was asked to do, and where the events went, as text."""
+        """What every core did, how much it was asked to do, and where the events went, as text; of a board, what was reported."""
+        blocks = (
+            [str(block) for block in (self.sensor, self.readout) if block is not None]
+            if self.counters
+            else self._reported_blocks()
+        )
+        cores = self._counted_table() if self.counters else self._reported_table()
+        return "\n".join([cores, str(self.accounting), *blocks, *(f"warning: {text}" for text in self.warnings())])
+
+    def _reported_table(self) -> str:
+        rows = [[str(core), self.names.get(core, ""), f"{int(self._counts(core).sum()):,}"] for core in self.monitored]
+        return table("run", ["core", "layer", "spikes reported"], rows)
+
+    def _reported_blocks(self) -> list[str]:
+        """Without counters: what came, and no word of what went on inside."""
+        sensor = [] if self.sensor is None else [f"sensor: {len(self.sensor.raw):,} events reported before the pre-processing"]
+        block = self.readout
+        return sensor + ([] if block is None else [str(block) if block.events_in else f"readout: {block.reported}"])
+
+    def _counted_table(self) -> str:
         header = [
             "core",
             "layer",
@@ -178,11 +205,7 @@ class RunResult:
             + [f"{self.load[core].share:.1%}" if core in self.load else ""]
             for core, c in self.counters.items()
         ]
-        totals = self.accounting
-        dropped = f", {totals.dropped:,} dropped on the way" if totals.dropped else ""
-        sums = f"{totals.sent:,} events sent{dropped}, {totals.received:,} spikes reported"
-        blocks = [str(block) for block in (self.sensor, self.readout) if block is not None]
-        return "\n".join([table("run", header, rows), sums, *blocks, *(f"warning: {text}" for text in self.warnings())])
+        return table("run", header, rows)
 
     def cores_of(self, layer: int | str | None = None) -> tuple[int, ...]:
         """The monitored cores that a layer name means, in the order of its features; one core, except where a layer is split.

@@ -79,7 +79,7 @@ def sensor_silent(case: Case) -> Findings:
 )
 def sensor_unread(case: Case) -> Findings:
     part = case.config.dvs_layer
-    if part.pass_sensor_events and not (part.enabled_destinations or part.monitor_enable or part.raw_monitor_enable):
+    if part.pass_sensor_events and not part.is_read:
         yield Finding("pass_sensor_events is on, but nothing reads the sensor", at=SENSOR)
 
 

@@ -64,7 +64,7 @@ def test_unsorted_and_foreign_events_and_late_events_are_refused(kind: Any) -> N
     with pytest.raises(EventError, match="event 2: t = 1 us comes after 5 us"):
         kind(CHAIN).run(EVENTS[[0, 2, 1]])
     with pytest.raises(EventError, match="x, y, t, p"):
-        kind(CHAIN).run(np.zeros(3, [("x", int), ("y", int), ("ts", int), ("p", int)]))
+        kind(CHAIN).run(np.zeros(3, [("x", int), ("y", int), ("when", int), ("p", int)]))
     with pytest.raises(EventError, match="duration") as caught:
         kind(CHAIN).run(EVENTS, duration=4)
     assert caught.value.index == 2

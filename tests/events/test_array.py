@@ -55,7 +55,7 @@ ONE = np.array([1], np.int64)
     [
         (np.zeros((3, 4), np.int64), ["x, y, t, p", "int64", "make_events"]),
         (structured(x=ONE, y=ONE, t=ONE), ["x, y, t, p", "x, y, t"]),
-        (structured(x=ONE, y=ONE, timestamp=ONE, p=ONE), ["timestamp"]),
+        (structured(x=ONE, y=ONE, when=ONE, p=ONE), ["when", "timestamp"]),
         (structured(x=ONE, y=ONE, t=ONE, p=ONE, extra=ONE), ["extra"]),
         (structured(x=ONE, y=ONE, t=ONE * 0.5, p=ONE), ["t must hold integers", "float64"]),
         (structured(x=ONE, y=ONE, t=ONE, p=ONE).reshape(1, 1), ["one axis", "(1, 1)"]),

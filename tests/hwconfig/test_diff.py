@@ -106,6 +106,8 @@ def single_changes(value: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
         yield (), not value
     elif isinstance(value, int):
         yield from (((), value + step) for step in (1, -1, 1 << 40))
+    elif isinstance(value, float):
+        yield (), 2 * value
     elif isinstance(value, str):
         yield (), f"{value}x"
     else:
