@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chipflow import open_device
@@ -115,16 +117,19 @@ def test_opening_and_measuring_again_and_again_leaves_nothing_behind() -> None:
         assert not samna.device._open
 
 
-@pytest.mark.parametrize("device", ["emulator", "speck2fdevkit:0"])
-def test_the_example_runs_unchanged_on_emulator_and_board(
-    device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_answers_the_same_on_emulator_and_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script, rng = ROOT / "examples" / "deploy.py", np.random.default_rng(0)
+    assert len(script.read_text(encoding="utf-8").splitlines()) < 40
     program_for("speck2f").save(tmp_path / "program")
-    save_events(tmp_path / "one.npz", make_events(0, 0, range(1, 40), 0))
-    example = runpy.run_path(str(ROOT / "examples" / "deploy.py"))
-    with standin():
-        example["main"]([str(tmp_path / "program"), str(tmp_path / "one.npz"), "--device", device])
-    assert capsys.readouterr().out.startswith("one.npz: class ")
+    x, y, p = (rng.integers(0, size, 800) for size in (8, 8, 2))
+    save_events(tmp_path / "one.npz", make_events(x, y, np.sort(rng.integers(0, 10_000, 800)), p))
+    example, answers = runpy.run_path(str(script)), []
+    for device in ("emulator", "speck2fdevkit:0"):
+        with standin():
+            example["main"]([str(tmp_path / "program"), str(tmp_path / "one.npz"), "--device", device])
+        answers.append(capsys.readouterr().out)
+    assert re.fullmatch(r"one\.npz: class \d \(800 events sent, [1-9]\d* spikes reported\)\n", answers[0])
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.slow
