@@ -45,6 +45,13 @@ def mean_agreements(recordings: Sequence[Sequence[LayerAgreement]]) -> tuple[Lay
     return tuple(_mean(found) for found in zip(*recordings, strict=True))
 
 
+def cosine(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:
+    """Between the counts of all neurons; NaN if not both sent spikes."""
+    one, other = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
+    lengths = np.sqrt((one @ one) * (other @ other))
+    return float(one @ other / lengths) if lengths else nan
+
+
 def _agreement(layer: str, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> LayerAgreement:
     apart = b - a
     return LayerAgreement(
@@ -53,7 +60,7 @@ def _agreement(layer: str, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -
         equal=float(np.mean(apart == 0)),
         differing=float(np.abs(apart).sum()),
         more=float(apart.sum()),
-        cosine=_cosine(a, b) if a.any() and b.any() else nan,
+        cosine=cosine(a, b),
     )
 
 
@@ -67,8 +74,3 @@ def _mean(found: Sequence[LayerAgreement]) -> LayerAgreement:
         more=fmean(one.more for one in found),
         cosine=fmean(cosines) if cosines else nan,
     )
-
-
-def _cosine(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:
-    one, other = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-    return float(one @ other / np.sqrt((one @ one) * (other @ other)))

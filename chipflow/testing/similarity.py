@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from chipflow.errors import EventError
 from chipflow.events.array import EventArray
 from chipflow.events.result import RunResult
+from chipflow.report.agreement import cosine
 from chipflow.report.shared_layers import SENSOR, missing_layers, shape_of, shared_layers, spikes_of
 from chipflow.tables import table
 
@@ -165,9 +167,8 @@ def _counts(events: EventArray, shape: tuple[int, int, int]) -> Counts:
 
 
 def _cosine(a: Counts, b: Counts) -> float:
-    if not a.any() or not b.any():
-        return float(a.any() == b.any())
-    return float((a * b).sum() / np.sqrt(float((a * a).sum()) * float((b * b).sum())))
+    found = cosine(a, b)
+    return float(a.any() == b.any()) if isnan(found) else found
 
 
 def _listed(names: list[str]) -> str:
