@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from chipflow.errors import EventError
-from chipflow.events.array import EventArray
 from chipflow.events.result import RunResult
 from chipflow.report.agreement import cosine
-from chipflow.report.shared_layers import SENSOR, missing_layers, shape_of, shared_layers, spikes_of
+from chipflow.report.shared_layers import SENSOR, SharedLayer, missing_layers, shared_layers
 from chipflow.tables import table
 
 Counts = npt.NDArray[np.int64]
@@ -107,16 +106,20 @@ def similarities(a: RunResult, b: RunResult) -> list[LayerSimilarity]:
     layers = [layer for layer in shared_layers(a, b) if layer.a_cores[0] in a.monitored]
     if only or not layers:
         raise EventError(f"runs must report the same layers to be compared: {_listed(only)}; give both the same monitor=")
-    made: list[LayerSimilarity] = []
-    for layer in layers:
-        shapes = [shape_of(run, cores) for run, cores in ((a, layer.a_cores), (b, layer.b_cores))]
-        if shapes[0] != shapes[1]:
-            raise EventError(
-                f"layer {layer.name} is {shapes[0]} in the first run and {shapes[1]} in the second: compare runs of one network"
-            )
-        events = spikes_of(a, layer.a_cores), spikes_of(b, layer.b_cores)
-        made.append(similarity(layer.name, *(_counts(found, shapes[0]) for found in events)))
-    return made
+    return [_similarity(layer, a, b) for layer in layers]
+
+
+def _similarity(layer: SharedLayer, a: RunResult, b: RunResult) -> LayerSimilarity:
+    one, other = _counts(a, layer.a_cores), _counts(b, layer.b_cores)
+    if one.shape != other.shape:
+        raise EventError(
+            f"layer {layer.name} is {one.shape} in the first run and {other.shape} in the second: compare runs of one network"
+        )
+    return similarity(layer.name, one, other)
+
+
+def _counts(run: RunResult, cores: tuple[int, ...]) -> Counts:
+    return np.concatenate([run.counts(core) for core in cores])
 
 
 def similarity(layer: str, a: npt.ArrayLike, b: npt.ArrayLike) -> LayerSimilarity:
@@ -159,11 +162,6 @@ def similarity_table(layers: list[LayerSimilarity]) -> str:
         for found in layers
     ]
     return table("counts of two runs", header, rows)
-
-
-def _counts(events: EventArray, shape: tuple[int, int, int]) -> Counts:
-    flat = np.ravel_multi_index([events[name].astype(np.int64) for name in "pyx"], shape)
-    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
 
 
 def _cosine(a: Counts, b: Counts) -> float:
